@@ -1,0 +1,70 @@
+"""Every error that Filmless raises on purpose.
+
+* FilmlessError
+  + InvalidArgument (ValueError)      the caller's: a value that no call can work with
+    - InvalidWindow                   a window width the VOI function does not allow
+  + NotReformattable (ValueError)     the verdict on a stack forbids what was asked
+  + NotFound (LookupError)            no such archive, series, stack or instance
+  + ArchiveExists (FileExistsError)   a folder that is something else than an archive
+  + FormatError (ValueError)          the file's: bytes that are not what they claim
+    - NotDicom                        no DICOM data set in these bytes
+    - Truncated                       the bytes end before the data set does
+    - UnsupportedPixels               pixels that no decoder here can read
+    - DecodeError                     a codestream that does not decode to what the header says
+  + Damaged (OSError)                 ours: what the archive holds is not what it stored
+  + Superseded (RuntimeError)         a newer generation has replaced the one being read
+"""
+
+from __future__ import annotations
+
+
+class FilmlessError(Exception):
+    """The root: catch this to catch everything Filmless raises on purpose."""
+
+
+class InvalidArgument(FilmlessError, ValueError):
+    """A value the caller gave that no call can work with."""
+
+
+class InvalidWindow(InvalidArgument):
+    """A window width that the VOI LUT function does not allow (PS3.3 C.11.2.1.2)."""
+
+
+class NotReformattable(FilmlessError, ValueError):
+    """The verdict on a stack forbids the plane that was asked for; the message says what to ask instead."""
+
+
+class NotFound(FilmlessError, LookupError):
+    """No such archive, series, stack or instance."""
+
+
+class ArchiveExists(FilmlessError, FileExistsError):
+    """The folder is neither empty nor an archive."""
+
+
+class FormatError(FilmlessError, ValueError):
+    """Bytes from outside that are not what they claim to be."""
+
+
+class NotDicom(FormatError):
+    """There is no DICOM data set in these bytes."""
+
+
+class Truncated(FormatError):
+    """The bytes end before the data set does."""
+
+
+class UnsupportedPixels(FormatError):
+    """Pixels that no decoder here can read; the message names the transfer syntax or attribute."""
+
+
+class DecodeError(FormatError):
+    """A codestream that does not decode to what its header declares."""
+
+
+class Damaged(FilmlessError, OSError):
+    """What the archive holds is not what it stored; the message names the series and the object."""
+
+
+class Superseded(FilmlessError, RuntimeError):
+    """A newer generation has replaced the one being read; open the series again."""

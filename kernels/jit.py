@@ -1,0 +1,72 @@
+"""How every kernel is compiled: one decorator, one set of flags, one cache that cannot go stale.
+
+Numba's disk cache looks only at the file of the cached function: after an edit of a callee in another file the
+caller would still run the old machine code. So the cache lives in a folder named by a hash of all kernels' sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba import config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _sources_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path | None:
+    """Give the first folder that can be written, or None: then each process compiles for itself."""
+    home = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    temporary = Path(tempfile.gettempdir()) / f"filmless-{os.getuid()}"
+    for base in (Path(home).expanduser() / "filmless", temporary):
+        folder = base / f"kernels-{_sources_hash()}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        # Machine code is loaded from here: another user's folder is never trusted.
+        if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
+            return folder
+    return None
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` to run without the GIL, single-threaded, cached on disk.
+
+    No `parallel=True`: Numba's layers abort under threads (workqueue) or die after a fork (GNU OpenMP); callers
+    run kernels on the pool in `storage.pool`. No `fastmath`, but contraction to fused multiply-add.
+    """
+    return _compile(function)
+
+
+def inlined(function: Function) -> Function:
+    """Compile a helper that kernels call; LLVM inlines it into each caller."""
+    return _compile(function)
+
+
+def _compile(function: Function) -> Function:
+    former = config.CACHE_DIR
+    if CACHE_FOLDER is not None:
+        config.CACHE_DIR = str(CACHE_FOLDER)
+    try:
+        compiled: Function = numba.njit(
+            nogil=True, cache=CACHE_FOLDER is not None, boundscheck=None, error_model="numpy", fastmath={"contract"}
+        )(function)
+    finally:
+        config.CACHE_DIR = former
+    return compiled
