@@ -1,0 +1,257 @@
+"""Blosc1 chunks, many in one call: what Zarr v3's `blosc` codec reads and writes, with zstd and byte shuffle.
+
+A chunk is a 16-byte header, a table of block starts, and per block an int32 length and a zstd frame of the block's
+shuffled bytes. c-blosc holds a global lock, and a call a chunk would return to Python hundreds of times a plane;
+these loops gather and scatter voxels, shuffle, compress and check without leaving compiled code. The zstd and shuffle
+functions are libblosc2's own, given by address (`storage.native`).
+
+Every chunk ends with its CRC-32C, as Zarr's `crc32c` codec asks.
+Source of the format: c-blosc 1.21 README_CHUNK_FORMAT; flags: bit 0 byte shuffle, bit 1 stored uncompressed, bit 4
+blocks not split, bits 5–7 compressor (zstd is 4).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calls import call4, call5
+from .crc32c import crc32c_of_bytes
+from .jit import inlined, kernel
+
+HEADER_BYTES = 16
+CRC_BYTES = 4
+MISSING = np.uint64(0xFFFFFFFFFFFFFFFF)
+"""Offset and length of a chunk that a shard does not hold: all its voxels are the fill value 0."""
+
+OK = 0
+BAD_RANGE = 1
+"""The shard's index points outside the shard."""
+BAD_CRC = 2
+"""The chunk's bytes are not what was written."""
+BAD_HEADER = 3
+"""A Blosc header that this reader does not know, or that disagrees with the array."""
+BAD_STREAM = 4
+"""A block that zstd cannot decompress to its length."""
+
+_FLAG_SHUFFLE = 0x01
+_FLAG_STORED = 0x02
+_FLAG_UNSPLIT = 0x10
+_FORMAT_ZSTD = 4 << 5
+
+
+@inlined
+def _put_int32(target: NDArray[np.uint8], at: int, value: int) -> None:
+    for i in range(4):
+        target[at + i] = np.uint8((value >> (8 * i)) & 0xFF)
+
+
+@inlined
+def _int32_at(source: NDArray[np.uint8], at: int) -> int:
+    value = np.int64(0)
+    for i in range(4):
+        value |= np.int64(source[at + i]) << (8 * i)
+    return value
+
+
+@inlined
+def _any_set(data: NDArray[np.uint8]) -> bool:
+    for value in data:
+        if value != 0:
+            return True
+    return False
+
+
+def bound_bytes(chunk_bytes: int, block_bytes: int) -> int:
+    """Give the most bytes that one encoded chunk of `chunk_bytes` can take."""
+    blocks = -(-chunk_bytes // block_bytes)
+    # A block that zstd would enlarge is kept as it is, so a block never exceeds its size and length word.
+    return HEADER_BYTES + blocks * 8 + chunk_bytes + CRC_BYTES
+
+
+@inlined
+def _encode_block(
+    block: NDArray[np.uint8],
+    item_bytes: int,
+    shuffled: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    native: NDArray[np.int64],
+) -> int:
+    """Write one block's length and stream to `out`; give the bytes written."""
+    size = block.size
+    call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)
+    # One byte short of the block: a stream that long is not worth it, and Blosc reads "length == block" as stored.
+    used = call5(native[0], native[2], out[4:].ctypes.data, size - 1, shuffled.ctypes.data, size)
+    if used <= 0:
+        out[4 : 4 + size] = shuffled[:size]
+        used = size
+    _put_int32(out, 0, used)
+    return 4 + used
+
+
+@inlined
+def _encode_chunk(
+    chunk: NDArray[np.uint8],
+    item_bytes: int,
+    block_bytes: int,
+    shuffled: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    native: NDArray[np.int64],
+) -> int:
+    """Write one Blosc1 chunk and its CRC to `out`; give the bytes written."""
+    blocks = (chunk.size + block_bytes - 1) // block_bytes
+    at = HEADER_BYTES + 4 * blocks
+    for b in range(blocks):
+        _put_int32(out, HEADER_BYTES + 4 * b, at)
+        block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
+        at += _encode_block(block, item_bytes, shuffled, out[at:], native)
+    out[0], out[1] = 2, 1
+    out[2] = _FORMAT_ZSTD | _FLAG_UNSPLIT | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
+    out[3] = item_bytes
+    _put_int32(out, 4, chunk.size)
+    _put_int32(out, 8, block_bytes)
+    _put_int32(out, 12, at)
+    _put_int32(out, at, crc32c_of_bytes(out[:at]))
+    return at + CRC_BYTES
+
+
+@kernel
+def encode_chunks(
+    slab: NDArray[np.generic],
+    chunk: NDArray[np.generic],
+    first: int,
+    last: int,
+    block_bytes: int,
+    shuffled: NDArray[np.uint8],
+    native: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    lengths: NDArray[np.int64],
+) -> int:
+    """Encode chunks `first` to `last` (row-major over the slab's grid) of one slab, back to back.
+
+    `slab` is (z, y, x) with z at most one chunk deep; `chunk` is scratch of the chunk's shape; `shuffled` is scratch
+    of a block; `native` holds the addresses (compress, shuffle, compression context); `out` must hold `bound_bytes`
+    a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
+    """
+    depth, height, width = slab.shape
+    _, chunk_y, chunk_x = chunk.shape
+    across = (width + chunk_x - 1) // chunk_x
+    flat = chunk.reshape(-1).view(np.uint8)
+    at = 0
+    for index in range(first, last):
+        y0, x0 = (index // across) * chunk_y, (index % across) * chunk_x
+        rows, columns = min(chunk_y, height - y0), min(chunk_x, width - x0)
+        if depth < chunk.shape[0] or rows < chunk_y or columns < chunk_x:
+            chunk[:] = 0
+        for z in range(depth):
+            for y in range(rows):
+                chunk[z, y, :columns] = slab[z, y0 + y, x0 : x0 + columns]
+        used = 0
+        if _any_set(flat):
+            used = _encode_chunk(flat, chunk.itemsize, block_bytes, shuffled, out[at:], native)
+        lengths[index - first] = used
+        at += used
+    return at
+
+
+@inlined
+def _decode_block(
+    source: NDArray[np.uint8],
+    at: int,
+    shuffled: NDArray[np.uint8],
+    block: NDArray[np.uint8],
+    item_bytes: int,
+    native: NDArray[np.int64],
+) -> int:
+    """Decompress and unshuffle the block whose length word lies at `at`; every length is checked first."""
+    if at < HEADER_BYTES or at + 4 > source.size:
+        return BAD_HEADER
+    used = _int32_at(source, at)
+    if used <= 0 or used > block.size or at + 4 + used > source.size:
+        return BAD_HEADER
+    stream = source[at + 4 : at + 4 + used]
+    target = shuffled[: block.size] if item_bytes > 1 else block
+    if used == block.size:
+        target[:] = stream
+    elif call5(native[0], native[2], target.ctypes.data, block.size, stream.ctypes.data, used) != block.size:
+        return BAD_STREAM
+    if item_bytes > 1:
+        call4(native[1], item_bytes, block.size, shuffled.ctypes.data, block.ctypes.data)
+    return OK
+
+
+@inlined
+def _decode_chunk(
+    source: NDArray[np.uint8],
+    chunk: NDArray[np.uint8],
+    first_byte: int,
+    last_byte: int,
+    item_bytes: int,
+    shuffled: NDArray[np.uint8],
+    native: NDArray[np.int64],
+) -> int:
+    """Decode the blocks of one chunk that hold bytes `first_byte` to `last_byte`."""
+    if source.size < HEADER_BYTES + CRC_BYTES:
+        return BAD_RANGE
+    body = source[: source.size - CRC_BYTES]
+    if np.int64(_int32_at(source, body.size)) != crc32c_of_bytes(body):
+        return BAD_CRC
+    block_bytes = _int32_at(body, 8)
+    expected = _FORMAT_ZSTD | _FLAG_UNSPLIT | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
+    if body[2] != expected or body[3] != item_bytes or _int32_at(body, 4) != chunk.size:
+        return BAD_HEADER
+    if block_bytes <= 0 or block_bytes > shuffled.size or block_bytes % item_bytes != 0:
+        return BAD_HEADER
+    if HEADER_BYTES + 4 * ((chunk.size + block_bytes - 1) // block_bytes) > body.size:
+        return BAD_HEADER
+    for b in range(first_byte // block_bytes, (last_byte + block_bytes - 1) // block_bytes):
+        block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
+        at = _int32_at(body, HEADER_BYTES + 4 * b)
+        status = _decode_block(body, at, shuffled, block, item_bytes, native)
+        if status != OK:
+            return status
+    return OK
+
+
+@kernel
+def decode_chunks(
+    shard: NDArray[np.uint8],
+    ranges: NDArray[np.uint64],
+    origins_zyx: NDArray[np.int64],
+    chunk: NDArray[np.generic],
+    shuffled: NDArray[np.uint8],
+    native: NDArray[np.int64],
+    box: NDArray[np.generic],
+) -> tuple[int, int]:
+    """Decode chunks of a shard into the box they touch; give (status, index of the chunk that failed).
+
+    `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyx` (chunks, 3) is where
+    each chunk's first voxel lies in the box, negative where the chunk begins before it. `chunk` is scratch of the
+    chunk's shape, `shuffled` of a block; `native` holds the addresses (decompress, unshuffle, decompression context).
+    Only the blocks that hold wanted slices are decompressed.
+    """
+    depth, height, width = box.shape
+    chunk_z, chunk_y, chunk_x = chunk.shape
+    flat = chunk.reshape(-1).view(np.uint8)
+    slice_bytes = chunk_y * chunk_x * chunk.itemsize
+    for index in range(len(ranges)):
+        oz, oy, ox = origins_zyx[index]
+        z0, z1 = max(0, -oz), min(chunk_z, depth - oz)
+        y0, y1 = max(0, -oy), min(chunk_y, height - oy)
+        x0, x1 = max(0, -ox), min(chunk_x, width - ox)
+        if z0 >= z1 or y0 >= y1 or x0 >= x1:
+            continue
+        offset, length = ranges[index, 0], ranges[index, 1]
+        if offset == MISSING and length == MISSING:
+            box[oz + z0 : oz + z1, oy + y0 : oy + y1, ox + x0 : ox + x1] = 0
+            continue
+        if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
+            return BAD_RANGE, index
+        source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
+        status = _decode_chunk(source, flat, z0 * slice_bytes, z1 * slice_bytes, chunk.itemsize, shuffled, native)
+        if status != OK:
+            return status, index
+        for z in range(z0, z1):
+            for y in range(y0, y1):
+                box[oz + z, oy + y, ox + x0 : ox + x1] = chunk[z, y, x0:x1]
+    return OK, -1

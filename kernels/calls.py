@@ -1,0 +1,37 @@
+"""Call a C function by its address from compiled code, without the GIL and without Python.
+
+The address is data, an argument, so the calling kernel is cached on disk like any other. All parameters and the
+result are 64-bit integers: pointers (`array.ctypes.data`), sizes, and small integers, which both the System V and the
+AArch64 calling conventions pass in whole registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _caller(count: int) -> Any:
+    """Give a code generator for a call with `count` integer parameters."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        function = ir.FunctionType(word, [word] * count).as_pointer()
+        return builder.call(builder.inttoptr(arguments[0], function), list(arguments[1:]))
+
+    return types.int64(*[types.int64] * (count + 1)), generate
+
+
+@intrinsic
+def call4(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any) -> Any:
+    """Call the C function at an address with four 64-bit integers."""
+    return _caller(4)
+
+
+@intrinsic
+def call5(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: Any) -> Any:
+    """Call the C function at an address with five 64-bit integers."""
+    return _caller(5)

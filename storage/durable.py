@@ -1,0 +1,81 @@
+"""Files that are whole or absent: written to a temporary name, flushed to the disk, then renamed (invariant A1)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def flush_file(descriptor: int) -> None:
+    """Wait until a file's bytes are on the disk."""
+    os.fsync(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until a folder's entries are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, durably and in one step; a former file is replaced."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            flush_file(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+class HashedFile:
+    """A new file written front to back, hashed as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._digest = hashlib.sha256()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("xb")
+
+    def append(self, *pieces: bytes | memoryview) -> int:
+        """Write pieces one after another; give the offset of the first."""
+        offset = self.size_bytes
+        for piece in pieces:
+            self._file.write(piece)
+            self._digest.update(piece)
+            self.size_bytes += len(piece)
+        return offset
+
+    def close(self) -> str:
+        """Flush to the disk; give the SHA-256 as hexadecimal digits."""
+        self._file.flush()
+        flush_file(self._file.fileno())
+        self._file.close()
+        return self._digest.hexdigest()
+
+    def abandon(self) -> None:
+        """Close without promises; the caller removes the folder."""
+        self._file.close()
+
+
+def hash_file(path: Path) -> str:
+    """Give the SHA-256 of a file as hexadecimal digits, read in bounded memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until every folder below and at `folder` is on the disk."""
+    folders: Iterable[str] = [current for current, _, _ in os.walk(folder)]
+    for current in folders:
+        flush_folder(Path(current))

@@ -1,0 +1,54 @@
+"""The thread pool on which kernels run in parallel: they hold no lock, so threads are all it takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@cache
+def thread_count() -> int:
+    """Give the number of threads: FILMLESS_THREADS, or the processors this process may use."""
+    asked = os.environ.get("FILMLESS_THREADS", "")
+    return max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0))
+
+
+@cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="filmless")
+
+
+os.register_at_fork(after_in_child=_executor.cache_clear)  # threads do not survive a fork
+
+
+def submit(function: Callable[..., Result], *arguments: object) -> Future[Result]:
+    """Start one call on the pool; a task must not wait for another, or the pool could stand still."""
+    return _executor().submit(function, *arguments)
+
+
+def run_all(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Call `function` on every item in parallel; give the results in order, or raise the first error."""
+    items = list(items)
+    if len(items) <= 1 or thread_count() == 1:
+        return [function(item) for item in items]
+    futures = [submit(function, item) for item in items]
+    try:
+        return [future.result() for future in futures]
+    finally:
+        # After an error the others are stopped, or waited for: they may still write into shared arrays.
+        for future in futures:
+            if not future.cancel():
+                future.exception()
+
+
+def split(count: int, least: int = 1) -> Sequence[tuple[int, int]]:
+    """Cut `range(count)` into one run a thread, none shorter than `least` where that can be."""
+    parts = max(1, min(thread_count(), count // least))
+    bounds = [count * part // parts for part in range(parts + 1)]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
