@@ -3,6 +3,7 @@
 * FilmlessError
   + InvalidArgument (ValueError)      the caller's: a value that no call can work with
     - InvalidWindow                   a window width the VOI function does not allow
+    - OutOfRange (IndexError)         a slice, voxel or level that is not there
   + NotReformattable (ValueError)     the verdict on a stack forbids what was asked
   + NotFound (LookupError)            no such archive, series, stack or instance
   + ArchiveExists (FileExistsError)   a folder that is something else than an archive
@@ -28,6 +29,10 @@ class InvalidArgument(FilmlessError, ValueError):
 
 class InvalidWindow(InvalidArgument):
     """A window width that the VOI LUT function does not allow (PS3.3 C.11.2.1.2)."""
+
+
+class OutOfRange(InvalidArgument, IndexError):
+    """A slice, voxel or level that is not there; the message says how many there are."""
 
 
 class NotReformattable(FilmlessError, ValueError):

@@ -235,8 +235,8 @@ class Arrangement:
 def arrange(frames: FrameTable) -> list[Arrangement]:
     """Put frames in order by their position along the slice normal, one arrangement a stack.
 
-    Frames of different `stack_id` are apart, in order of first appearance; frames of several orientations too,
-    where each has two slices or more. Never raises: what forms no volume is `flat` or `mixed`, with a
+    Frames of different `stack_id` are apart, in order of first appearance; frames of several orientations
+    too, where each has two slices or more. Never raises: what forms no volume is `flat` or `mixed`, with a
     reason.
     """
     return [part for rows in _rows_by_stack(frames.stack_id) for part in _arrange_stack(frames, rows)]

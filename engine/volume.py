@@ -1,0 +1,261 @@
+"""A volume: stored values at several resolutions, where they lie, and what they mean.
+
+Rendering reads it through `LevelArray`: whether voxels come from an archive or from memory is all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..errors import InvalidArgument, NotReformattable, OutOfRange
+from .bridges import dask_array
+from .geometry import UNPLACED, FloatArray, Triple, Verdict, VolumeGeometry
+
+Box: TypeAlias = tuple[int, int, int]
+Values: TypeAlias = NDArray[np.generic]
+Key: TypeAlias = int | slice | EllipsisType
+
+
+class LevelArray(Protocol):
+    """Stored values of one resolution, (z, y, x), read by boxes."""
+
+    @property
+    def shape(self) -> Box:
+        """(z, y, x)."""
+        ...
+
+    @property
+    def chunk_shape(self) -> Box:
+        """The part that is read as one, (z, y, x)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of a stored value."""
+        ...
+
+    def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
+        """Read the voxels from `start` up to `stop` as a C-contiguous array.
+
+        `wanted`, (z, y, x) a boolean for each chunk that the box touches, leaves the voxels of the other
+        chunks undefined.
+        """
+        ...
+
+
+class ArrayLevel:
+    """A level whose values are in memory."""
+
+    def __init__(self, values: Values, chunk_shape: Box = (32, 32, 32)) -> None:
+        if values.ndim != 3:
+            raise InvalidArgument(f"a level is an array of (z, y, x), not of {values.ndim} axes")
+        self._values = values
+        z, y, x = values.shape
+        self.shape: Box = (z, y, x)
+        self.chunk_shape: Box = chunk_shape
+        self.dtype = values.dtype
+
+    def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
+        """Give the box as a C-contiguous array: a view where it is one already; `wanted` spares nothing here."""
+        box = tuple(slice(first, last) for first, last in zip(start, stop, strict=True))
+        return np.ascontiguousarray(self._values[box])
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of a volume, indexed like a NumPy array: integers and slices read just what they name."""
+
+    array: LevelArray
+    factors_zyx: Box
+    """How many voxels of level 0 one voxel here is the mean of."""
+    geometry: VolumeGeometry | None
+
+    @property
+    def shape(self) -> Box:
+        """(z, y, x)."""
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        """Three: z, y, x."""
+        return 3
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of a stored value."""
+        return self.array.dtype
+
+    @property
+    def chunk_shape(self) -> Box:
+        """The part that is read as one, (z, y, x)."""
+        return self.array.chunk_shape
+
+    @property
+    def grid(self) -> VolumeGeometry:
+        """The geometry, or where there is none a grid of one unit a level-0 voxel, to lay pictures out by."""
+        return self.geometry or UNPLACED.shrunk(self.factors_zyx)
+
+    @property
+    def spacing_mm(self) -> Triple:
+        """Millimetres between voxels along z, y, x; raises `NotReformattable` where the place is unknown."""
+        return _placed(self.geometry).spacing_mm
+
+    @property
+    def affine(self) -> FloatArray:
+        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` likewise."""
+        return _placed(self.geometry).affine
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Values]:
+        return (self[z] for z in range(len(self)))
+
+    def __getitem__(self, key: Key | tuple[Key, ...]) -> Any:
+        """Read stored values by NumPy's basic indexing; raises `OutOfRange` for an index the level lacks."""
+        axes = [_axis_range(part, count) for part, count in zip(_full_key(key), self.shape, strict=True)]
+        lows = [min(chosen[0], chosen[-1]) if chosen else 0 for chosen, _ in axes]
+        highs = [max(chosen[0], chosen[-1]) + 1 if chosen else 0 for chosen, _ in axes]
+        box = self.array.read_box((lows[0], lows[1], lows[2]), (highs[0], highs[1], highs[2]))
+        within = tuple(
+            (chosen[0] - low) if is_index else _shifted(chosen, low)
+            for (chosen, is_index), low in zip(axes, lows, strict=True)
+        )
+        return box[within]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Values:
+        values: Values = self[...]
+        return np.array(values, dtype=dtype, copy=copy)
+
+
+def _placed(geometry: VolumeGeometry | None) -> VolumeGeometry:
+    if geometry is None:
+        raise NotReformattable(
+            "these frames have no common place in the patient, so no spacing and no affine"
+        )
+    return geometry
+
+
+def _full_key(key: Key | tuple[Key, ...]) -> tuple[int | slice, ...]:
+    """Spell a key out as one index or slice for each of z, y, x."""
+    parts: list[Key] = list(key) if isinstance(key, tuple) else [key]
+    ellipses = [place for place, part in enumerate(parts) if part is Ellipsis]
+    if len(ellipses) > 1 or len(parts) - len(ellipses) > 3:
+        raise OutOfRange("at most three indices, for z, y and x, and one ellipsis")
+    place = ellipses[0] if ellipses else len(parts)
+    missing = 3 - (len(parts) - len(ellipses))
+    full = [*parts[:place], *[slice(None)] * missing, *parts[place + 1 :]]
+    return tuple(part for part in full if not isinstance(part, EllipsisType))
+
+
+def _axis_range(part: int | slice, count: int) -> tuple[range, bool]:
+    """Give the indices that a part of a key names along an axis, and whether it was one integer."""
+    if isinstance(part, slice):
+        return range(*part.indices(count)), False
+    if isinstance(part, (bool, np.bool_)) or not isinstance(part, (int, np.integer)):
+        raise OutOfRange(f"a level is indexed by integers and slices, not by {part!r}")
+    index = int(part) + count if part < 0 else int(part)
+    if not 0 <= index < count:
+        raise OutOfRange(f"index {part} is not within an axis of {count}")
+    return range(index, index + 1), True
+
+
+def _shifted(chosen: range, low: int) -> slice:
+    """Give a range of a level as a slice of the box that begins at `low`."""
+    last = chosen.stop - low
+    return slice(chosen.start - low, last if last >= 0 else None, chosen.step)
+
+
+class Volume:
+    """A stack of frames with its levels, its geometry and its meaning; what `render` makes pictures of."""
+
+    def __init__(
+        self,
+        levels: Sequence[LevelArray],
+        factors: Sequence[Box],
+        geometry: VolumeGeometry | None,
+        verdict: Verdict,
+        *,
+        rescale: FloatArray | None = None,
+        window: tuple[float, float] | None = None,
+        voi_function: str = "LINEAR",
+        photometric_interpretation: str = "MONOCHROME2",
+        padding_value: int | None = None,
+        rescale_type: str = "",
+    ) -> None:
+        """Put a volume together; `factors` tells for each level how many level-0 voxels one voxel spans.
+
+        `rescale` is (slices, 2) slope and intercept of the modality LUT of each slice of level 0, or (1, 2) for
+        all; None is the identity. Raises `InvalidArgument` where the parts do not fit.
+        """
+        if not levels or len(levels) != len(factors):
+            raise InvalidArgument(f"{len(levels)} levels with {len(factors)} factors: one each, at least one")
+        self.levels = tuple(levels)
+        self.factors = tuple(factors)
+        self.geometry = geometry
+        self.verdict = verdict
+        self.rescale = _rescale_table(rescale, levels[0].shape[0])
+        self.window = window
+        self.voi_function = voi_function
+        self.photometric_interpretation = photometric_interpretation
+        self.padding_value = padding_value
+        self.rescale_type = rescale_type
+
+    def __repr__(self) -> str:
+        z, y, x = self.shape
+        return f"<Volume {z} × {y} × {x} {self.levels[0].dtype}, {self.level_count} levels; {self.verdict}>"
+
+    @property
+    def shape(self) -> Box:
+        """(z, y, x) of level 0."""
+        return self.levels[0].shape
+
+    @property
+    def spacing_mm(self) -> Triple:
+        """Millimetres between voxels along z, y, x; raises `NotReformattable` where the place is unknown."""
+        return _placed(self.geometry).spacing_mm
+
+    @property
+    def affine(self) -> FloatArray:
+        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` likewise."""
+        return _placed(self.geometry).affine
+
+    @property
+    def level_count(self) -> int:
+        """Resolutions there are; level 0 is the stored values."""
+        return len(self.levels)
+
+    @property
+    def grid(self) -> VolumeGeometry:
+        """The geometry, or where there is none a grid of one unit a voxel, to lay pictures out by."""
+        return self.geometry or UNPLACED
+
+    @property
+    def is_rescale_even(self) -> bool:
+        """Whether one modality LUT serves all slices, so that stored values may be mixed across them."""
+        return bool(np.all(self.rescale == self.rescale[0]))
+
+    def level(self, number: int = 0) -> Level:
+        """Give one resolution; negative numbers count from the coarsest. Raises `OutOfRange`."""
+        if not -self.level_count <= number < self.level_count:
+            raise OutOfRange(f"level {number} of a volume of {self.level_count} levels")
+        factors = self.factors[number]
+        geometry = self.geometry.shrunk(factors) if self.geometry else None
+        return Level(self.levels[number], factors, geometry)
+
+    def dask(self, level: int = 0) -> Any:
+        """Give a level as a lazy `dask.array.Array` (z, y, x) of stored values, in blocks of whole chunks."""
+        return dask_array(self.level(level))
+
+
+def _rescale_table(rescale: FloatArray | None, slices: int) -> FloatArray:
+    table = np.array([[1.0, 0.0]]) if rescale is None else np.asarray(rescale, dtype=np.float64)
+    if table.shape not in ((1, 2), (slices, 2)):
+        raise InvalidArgument(f"rescale is {table.shape}: not slope and intercept of {slices} slices")
+    return np.broadcast_to(table, (slices, 2))
