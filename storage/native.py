@@ -45,6 +45,11 @@ for _name in ("ZSTD_createCCtx", "ZSTD_createDCtx"):
     getattr(_LIBRARY, _name).restype = ctypes.c_void_p
 for _name in ("ZSTD_freeCCtx", "ZSTD_freeDCtx"):
     getattr(_LIBRARY, _name).argtypes = [ctypes.c_void_p]
+for _name in ("ZSTD_compress", "ZSTD_decompress", "ZSTD_compressBound"):
+    getattr(_LIBRARY, _name).restype = ctypes.c_size_t
+_LIBRARY.ZSTD_compress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int]
+_LIBRARY.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+_LIBRARY.ZSTD_compressBound.argtypes = [ctypes.c_size_t]
 _LIBRARY.ZSTD_CCtx_setParameter.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
 
 
@@ -74,3 +79,19 @@ def compressor(level: int) -> NDArray[np.int64]:
 def decompressor() -> NDArray[np.int64]:
     """Give (decompress, unshuffle, context) of this thread, as `kernels.blosc.decode_chunks` takes them."""
     return np.array([_DECOMPRESS, _UNSHUFFLE, _contexts.decompression], dtype=np.int64)
+
+
+def zstd_compress(data: bytes, level: int) -> bytes:
+    """Give `data` as one zstd frame."""
+    room = ctypes.create_string_buffer(_LIBRARY.ZSTD_compressBound(len(data)))
+    used = _LIBRARY.ZSTD_compress(room, len(room), data, len(data), level)
+    if used > len(room):  # an error is a size_t close to its maximum
+        raise MemoryError(f"zstd could not compress {len(data)} bytes")
+    return room.raw[:used]
+
+
+def zstd_decompress(frame: bytes, size_bytes: int) -> bytes | None:
+    """Give the `size_bytes` bytes that a zstd frame holds, or None where it does not hold that many."""
+    room = ctypes.create_string_buffer(max(size_bytes, 1))
+    used = _LIBRARY.ZSTD_decompress(room, size_bytes, frame, len(frame))
+    return room.raw[:size_bytes] if used == size_bytes else None

@@ -1,0 +1,99 @@
+"""Write one generation of a series and publish it in one step (invariant A4).
+
+All files are written into a hidden folder beside the published generations, flushed, listed with their SHA-256 in
+`SHA256SUMS` (the format of coreutils, so that `sha256sum -c` needs nothing of ours), and appear by one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from ..errors import Damaged
+from .durable import HashedFile, flush_folder, flush_tree
+from .home import Home, generation_numbers
+from .manifest import Manifest
+from .pack import GroupedPackWriter, PackWriter
+
+SUMS = "SHA256SUMS"
+MANIFEST = "series.json"
+HEADERS = "headers.pack"
+CODESTREAMS = "codestreams.pack"
+
+
+class GenerationWriter:
+    """The next generation of a series while it is being written."""
+
+    def __init__(self, home: Home, series_uid: str) -> None:
+        self._series_folder = home.series_folder(series_uid)
+        self._series_folder.mkdir(parents=True, exist_ok=True)
+        self.number = max(generation_numbers(self._series_folder), default=0) + 1
+        self.folder = self._series_folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+        self.folder.mkdir()
+        self._sums: dict[Path, tuple[str, int]] = {}
+        self.headers = GroupedPackWriter(self.folder / HEADERS)
+        self._codestreams: PackWriter | None = None
+
+    @property
+    def codestreams(self) -> PackWriter:
+        """The codestream pack, made at its first use."""
+        if self._codestreams is None:
+            self._codestreams = PackWriter(self.folder / CODESTREAMS)
+        return self._codestreams
+
+    def add_files(self, written: dict[Path, tuple[str, int]]) -> None:
+        """Take note of files that others wrote below `folder`, with their SHA-256 and size."""
+        self._sums.update(written)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a small file at `path` below `folder`."""
+        file = HashedFile(self.folder / path)
+        file.append(data)
+        self._sums[file.path] = file.close(), file.size_bytes
+
+    def publish(self, manifest: Manifest) -> int:
+        """Write manifest and sums, flush all, and let the generation appear; give its size in bytes."""
+        for pack in (self.headers, self._codestreams):
+            if pack is not None:
+                self._sums[pack.path] = pack.close()
+        self.write(Path(MANIFEST), manifest.to_json())
+        lines = sorted(f"{digest}  {path.relative_to(self.folder)}\n" for path, (digest, _) in self._sums.items())
+        size_bytes = sum(size for _, size in self._sums.values())
+        self.write(Path(SUMS), "".join(lines).encode())
+        flush_tree(self.folder)
+        self.folder.rename(self._series_folder / str(self.number))
+        for folder in (self._series_folder, *list(self._series_folder.parents)[:2]):
+            flush_folder(folder)
+        return size_bytes
+
+    def abandon(self) -> None:
+        """Remove what was written so far."""
+        for pack in (self.headers, self._codestreams):
+            if pack is not None:
+                pack.abandon()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a generation's manifest; raises `Damaged` where it is missing or no manifest."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_bytes()
+    except OSError as problem:
+        raise Damaged(f"{path}: cannot be read ({problem})") from problem
+    return Manifest.from_json(text, path)
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Read `SHA256SUMS`: path below the generation to hexadecimal digits; raises `Damaged`."""
+    path = folder / SUMS
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, ValueError) as problem:
+        raise Damaged(f"{path}: cannot be read ({problem})") from problem
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if MANIFEST not in sums or not all(len(digest) == 64 for digest in sums.values()):
+        raise Damaged(f"{path}: not a list of SHA-256 sums")
+    return sums

@@ -1,0 +1,129 @@
+"""The manifest of a generation, `series.json`: which instances it holds, where their bytes are, and its stacks.
+
+Storage keeps what an instance or a stack *means* (pixel description, verdict, geometry, rescale) as it was given, in
+`pixels` and `meaning`; the engine reads it back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import Damaged
+from .shape import LevelShape
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One instance of a generation: what it was on reception, and how its file is put together again."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    instance_number: int | None
+    sha256: str
+    """Of the file as received, hexadecimal."""
+    size_bytes: int
+    """Of the file as received."""
+    source: str
+    """Where the pixel bytes are: "stack", "codestreams", "whole" (the file as received), or "none" (no pixels)."""
+    header: tuple[int, int, int]
+    """Group, offset and length in the header pack of all bytes but the pixels; length 0 where `source` is whole."""
+    pixel_offset: int
+    """Where the pixel bytes go into the header."""
+    pixel_bytes: int
+    """How many they are."""
+    first_codestream: int
+    """Its first item in the codestream pack."""
+    codestreams: int
+    """How many items; one for a file kept whole."""
+    pixels: dict[str, Any] | None
+    """The pixel description, and how stored values become pixel bytes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackRecord:
+    """One stack of a generation."""
+
+    name: str
+    """The stack's folder below the generation, where it has levels: `<name>.ome.zarr`."""
+    shape: tuple[int, int]
+    """(time points, slices)."""
+    dtype: str
+    levels: list[LevelShape]
+    """Empty where frames are decoded from their codestreams on demand."""
+    frames: list[tuple[int, int]]
+    """(instance, frame) of each slice, time point after time point."""
+    meaning: dict[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """The pyramid's folder name."""
+        return f"{self.name}.ome.zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One generation of one series."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    generation: int
+    created: str
+    """UTC, ISO 8601."""
+    software: str
+    attributes: dict[str, str]
+    instances: list[InstanceRecord]
+    stacks: list[StackRecord]
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of all instances' files as they came in."""
+        return sum(instance.size_bytes for instance in self.instances)
+
+    def to_json(self) -> bytes:
+        """Give the manifest as JSON: readable, one instance a line."""
+        head = {
+            "format": FORMAT_VERSION,
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)[:-2]},
+            "instance_fields": [field.name for field in dataclasses.fields(InstanceRecord)],
+        }
+        rows = (_compact([getattr(i, name) for name in head["instance_fields"]]) for i in self.instances)
+        stacks = (_compact(dataclasses.asdict(stack)) for stack in self.stacks)
+        text = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
+        text += ',\n "instances": [\n  ' + ",\n  ".join(rows) + '\n ],\n "stacks": [\n  ' + ",\n  ".join(stacks)
+        return (text + "\n ]\n}\n").encode()
+
+    @classmethod
+    def from_json(cls, text: bytes, path: Path) -> Manifest:
+        """Read a manifest; `path` is named where it is not one."""
+        try:
+            value = json.loads(text)
+            if value.pop("format") != FORMAT_VERSION:
+                raise Damaged(f"{path}: written by another version of Filmless")
+            names = value.pop("instance_fields")
+            rows = [dict(zip(names, row, strict=True)) for row in value.pop("instances")]
+            instances = [InstanceRecord(**(row | {"header": tuple(row["header"])})) for row in rows]
+            stacks = [_stack(stack) for stack in value.pop("stacks")]
+            return cls(**value, instances=instances, stacks=stacks)
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise Damaged(f"{path}: not a manifest ({problem})") from problem
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _stack(value: dict[str, Any]) -> StackRecord:
+    levels = [LevelShape(**{key: tuple(numbers) for key, numbers in level.items()}) for level in value["levels"]]
+    frames = [(instance, frame) for instance, frame in value["frames"]]
+    np.dtype(value["dtype"])  # an unknown type is a TypeError here rather than at the first read
+    times, slices = value["shape"]
+    return StackRecord(**(value | {"levels": levels, "frames": frames, "shape": (times, slices)}))
