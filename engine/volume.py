@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import EllipsisType
 from typing import Any, Protocol, TypeAlias
 
@@ -16,10 +17,15 @@ from numpy.typing import DTypeLike, NDArray
 from ..errors import InvalidArgument, NotReformattable, OutOfRange
 from .bridges import dask_array
 from .geometry import UNPLACED, FloatArray, Triple, Verdict, VolumeGeometry
+from .window import Window, header_window, modality_values, robust_window
 
 Box: TypeAlias = tuple[int, int, int]
 Values: TypeAlias = NDArray[np.generic]
 Key: TypeAlias = int | slice | EllipsisType
+
+
+AUTOMATIC_SLICES = 32
+"""Slices of the coarsest level, spread evenly, from which a window is found where the header names none."""
 
 
 class LevelArray(Protocol):
@@ -62,14 +68,14 @@ class ArrayLevel:
         self.dtype = values.dtype
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
-        """Give the box as a C-contiguous array: a view where it is one already; `wanted` spares nothing here."""
+        """Give the box as a C-contiguous array: a view where it is one; `wanted` spares nothing here."""
         box = tuple(slice(first, last) for first, last in zip(start, stop, strict=True))
         return np.ascontiguousarray(self._values[box])
 
 
 @dataclass(frozen=True)
 class Level:
-    """One resolution of a volume, indexed like a NumPy array: integers and slices read just what they name."""
+    """One resolution of a volume, indexed like a NumPy array: it reads just what the indices name."""
 
     array: LevelArray
     factors_zyx: Box
@@ -108,7 +114,7 @@ class Level:
 
     @property
     def affine(self) -> FloatArray:
-        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` likewise."""
+        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` too."""
         return _placed(self.geometry).affine
 
     def __len__(self) -> int:
@@ -191,8 +197,8 @@ class Volume:
     ) -> None:
         """Put a volume together; `factors` tells for each level how many level-0 voxels one voxel spans.
 
-        `rescale` is (slices, 2) slope and intercept of the modality LUT of each slice of level 0, or (1, 2) for
-        all; None is the identity. Raises `InvalidArgument` where the parts do not fit.
+        `rescale` is (slices, 2) slope and intercept of the modality LUT of each slice of level 0, or (1, 2)
+        for all; None is the identity. Raises `InvalidArgument` where the parts do not fit.
         """
         if not levels or len(levels) != len(factors):
             raise InvalidArgument(f"{len(levels)} levels with {len(factors)} factors: one each, at least one")
@@ -223,7 +229,7 @@ class Volume:
 
     @property
     def affine(self) -> FloatArray:
-        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` likewise."""
+        """(4, 4) from voxel (z, y, x, 1) to patient (x, y, z, 1) in mm; raises `NotReformattable` too."""
         return _placed(self.geometry).affine
 
     @property
@@ -240,6 +246,23 @@ class Volume:
     def is_rescale_even(self) -> bool:
         """Whether one modality LUT serves all slices, so that stored values may be mixed across them."""
         return bool(np.all(self.rescale == self.rescale[0]))
+
+    @cached_property
+    def own_window(self) -> Window:
+        """The window to use when none is asked for: the header's, or one found from the values."""
+        return header_window(self.window, self.voi_function) or self._robust_window()
+
+    def _robust_window(self) -> Window:
+        coarsest = self.level(-1)
+        chosen = np.unique(
+            np.linspace(0, len(coarsest) - 1, min(len(coarsest), AUTOMATIC_SLICES)).astype(int)
+        )
+        rescale = self.rescale[np.minimum(chosen * coarsest.factors_zyx[0], self.shape[0] - 1)]
+        values = [
+            modality_values(coarsest[int(z)], self.padding_value, slope, intercept)
+            for z, (slope, intercept) in zip(chosen, rescale, strict=True)
+        ]
+        return robust_window(np.concatenate(values))
 
     def level(self, number: int = 0) -> Level:
         """Give one resolution; negative numbers count from the coarsest. Raises `OutOfRange`."""

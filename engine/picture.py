@@ -1,0 +1,74 @@
+"""A rendered picture: 8-bit pixels that can be looked at, saved and sent."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from PIL import Image as PillowImage
+
+from ..errors import InvalidArgument
+
+Format: TypeAlias = Literal["png", "jpeg"]
+_FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A picture as it is shown, window and annotation burnt in."""
+
+    pixels: NDArray[np.uint8]
+    """(rows, columns) grey, or (rows, columns, 3) red, green, blue; read-only."""
+
+    def __post_init__(self) -> None:
+        is_color = self.pixels.ndim == 3 and self.pixels.shape[2] == 3
+        if self.pixels.dtype != np.uint8 or not (self.pixels.ndim == 2 or is_color) or not self.pixels.size:
+            raise InvalidArgument(
+                f"a picture is uint8 (rows, columns) or (rows, columns, 3), "
+                f"not {self.pixels.dtype} {self.pixels.shape}"
+            )
+        pixels = np.ascontiguousarray(self.pixels).view()
+        pixels.flags.writeable = False
+        object.__setattr__(self, "pixels", pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, columns), or (rows, columns, 3)."""
+        return self.pixels.shape
+
+    def encode(self, format: Format = "png", quality: int = 90) -> bytes:  # noqa: A002  Pillow's own word
+        """Give the bytes of a PNG or JPEG file; `quality`, 1 to 100, is JPEG's.
+
+        Raises `InvalidArgument` for another format or quality.
+        """
+        if format not in ("png", "jpeg"):
+            raise InvalidArgument(f"pictures are encoded as png or jpeg, not as {format!r}")
+        if not 1 <= quality <= 100:
+            raise InvalidArgument(f"JPEG quality is {quality}: choose from 1 to 100")
+        file = io.BytesIO()
+        picture = PillowImage.fromarray(self.pixels)
+        if format == "png":
+            picture.save(file, "png", compress_level=1)
+        else:
+            # Halved colour resolution would smear Doppler and palettes.
+            picture.save(file, "jpeg", quality=quality, subsampling=0)
+        return file.getvalue()
+
+    def save(self, path: str | Path, quality: int = 90) -> None:
+        """Write a file of the format that the suffix names: .png, .jpg or .jpeg; raises `InvalidArgument`."""
+        target = Path(path)
+        chosen = _FORMAT_OF_SUFFIX.get(target.suffix.lower())
+        if chosen is None:
+            raise InvalidArgument(f"{target.name}: the suffix must be {', '.join(_FORMAT_OF_SUFFIX)}")
+        target.write_bytes(self.encode(chosen, quality))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
+        return np.array(self.pixels, dtype=dtype, copy=copy)
+
+    def _repr_png_(self) -> bytes:
+        """Show the picture in a notebook."""
+        return self.encode("png")
