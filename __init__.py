@@ -1,0 +1,45 @@
+"""Filmless: a PACS imaging engine.
+
+    import filmless
+
+    archive = filmless.open("archive")
+    archive.ingest("export/")
+    series = archive.series("1.2.840…")
+    volume = series.volume()
+    filmless.render(volume, "coronal", window="lung").save("coronal.png")
+
+Not a medical device: not for diagnosis.
+"""
+
+from .engine.archive import Archive
+from .engine.archive import open_archive as open  # noqa: A004  `filmless.open` reads as it should
+from .engine.geometry import Verdict, VolumeGeometry
+from .engine.picture import Image
+from .engine.planes import Plane
+from .engine.render import render
+from .engine.report import IngestReport
+from .engine.series import Series
+from .engine.stack import Stack
+from .engine.volume import Level, Volume
+from .engine.window import PRESETS, Window
+from .errors import FilmlessError
+
+__all__ = [
+    "PRESETS",
+    "Archive",
+    "FilmlessError",
+    "Image",
+    "IngestReport",
+    "Level",
+    "Plane",
+    "Series",
+    "Stack",
+    "Verdict",
+    "Volume",
+    "VolumeGeometry",
+    "Window",
+    "open",
+    "render",
+]
+
+__version__ = "0.1.0"

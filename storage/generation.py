@@ -97,3 +97,14 @@ def read_sums(folder: Path) -> dict[str, str]:
     if MANIFEST not in sums or not all(len(digest) == 64 for digest in sums.values()):
         raise Damaged(f"{path}: not a list of SHA-256 sums")
     return sums
+
+
+def remove_generations(home: Home, series_uid: str, *, before: int) -> None:
+    """Remove the generations older than `before`; mapped files of theirs stay readable until they are closed."""
+    folder = home.series_folder(series_uid)
+    for number in generation_numbers(folder):
+        if number < before:
+            # Out of sight in one step, so that a half-removed generation is never taken for one.
+            hidden = folder / f".old-{number}-{secrets.token_hex(4)}"
+            (folder / str(number)).rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)

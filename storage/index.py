@@ -145,6 +145,12 @@ class Index:
             raise NotFound(f"more than one series begins with {name!r}: give more of it")
         return _row(found[0])
 
+    def generation_of(self, series_uid: str) -> int | None:
+        """Give the current generation of a series, None where the archive has none."""
+        with self._connection() as connection:
+            found = connection.execute("SELECT generation FROM series WHERE series_uid = ?", (series_uid,)).fetchone()
+        return found[0] if found else None
+
     def known_instances(self, sop_uids: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Give (series UID, SHA-256) of those instances that the archive holds."""
         question = "SELECT series_uid, sha256 FROM instances WHERE sop_uid = ?"

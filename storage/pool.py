@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
@@ -19,25 +20,30 @@ def thread_count() -> int:
     return max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0))
 
 
+_thread = threading.local()
+
+
+def _mark_worker() -> None:
+    _thread.is_worker = True
+
+
 @cache
 def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="filmless")
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="filmless", initializer=_mark_worker)
 
 
 os.register_at_fork(after_in_child=_executor.cache_clear)  # threads do not survive a fork
 
 
-def submit(function: Callable[..., Result], *arguments: object) -> Future[Result]:
-    """Start one call on the pool; a task must not wait for another, or the pool could stand still."""
-    return _executor().submit(function, *arguments)
-
-
 def run_all(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Call `function` on every item in parallel; give the results in order, or raise the first error."""
+    """Call `function` on every item in parallel; give the results in order, or raise the first error.
+
+    Called from a task of the pool it works in that task's thread: tasks that wait for tasks could stand still.
+    """
     items = list(items)
-    if len(items) <= 1 or thread_count() == 1:
+    if len(items) <= 1 or thread_count() == 1 or getattr(_thread, "is_worker", False):
         return [function(item) for item in items]
-    futures = [submit(function, item) for item in items]
+    futures: list[Future[Result]] = [_executor().submit(function, item) for item in items]
     try:
         return [future.result() for future in futures]
     finally:

@@ -1,0 +1,117 @@
+"""One instance in memory: read whole, hashed, checked, and ready to give its frames' stored values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import FormatError, Truncated
+from .decode import decode_frame
+from .encapsulation import ExtendedOffsets, Fragment, locate_frames, read_codestream, scan_encapsulated
+from .instance import Instance, PixelSource
+from .packing import Packing, Values, is_packable, native_bytes, samples_first, unpack_frame
+from .parse import extended_offset_table, locate_deflated_pixels
+from .transfer_syntax import TRANSFER_SYNTAXES
+
+
+class Source(Protocol):
+    """Where the bytes of an instance come from."""
+
+    @property
+    def name(self) -> str:
+        """For messages: a path, or the instance in the archive."""
+
+    def read(self) -> bytes:
+        """Give the whole file; raises `FormatError` where it is not the one that was examined."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """An instance whose file is in memory."""
+
+    instance: Instance
+    data: bytes
+    sha256: str
+    pixels: memoryview
+    """The native pixel element (of the inflated data set, where the file is deflated); else empty."""
+    fragments: list[Fragment]
+    """Offset and length in `data` of each codestream fragment, in file order; else empty."""
+    frames: list[list[Fragment]]
+    """The fragments of each encapsulated frame; empty where they cannot be told apart (video)."""
+    packing: Packing | None
+    """How native pixels are packed."""
+    is_exact: bool
+    """Whether stored values tell every native pixel byte."""
+
+    @property
+    def source(self) -> PixelSource:
+        """Where the archive is to keep the pixel bytes."""
+        if self.instance.pixels is None:
+            return "none"
+        if self.fragments:
+            return "codestreams"
+        return "stack" if self.is_exact else "whole"
+
+    def read_frame(self, frame: int, out: Values) -> None:
+        """Put a frame's stored values into `out` (samples, rows, columns); raises `DecodeError`, `FormatError`."""
+        description = self.instance.pixels
+        assert description is not None
+        if self.packing is not None:
+            unpack_frame(self.pixels, frame, self.packing, out)
+            return
+        if frame >= len(self.frames):
+            raise FormatError(f"frame {frame + 1} cannot be told apart in the codestreams")
+        codestream = read_codestream(self.data, self.frames[frame])
+        out[...] = samples_first(decode_frame(codestream, description, self.instance.transfer_syntax_uid).values)
+
+    def fragments_of_frames(self) -> list[list[int]] | None:
+        """Give the numbers of each frame's fragments; None where frame n is just fragment n."""
+        number = {offset: n for n, (offset, _) in enumerate(self.fragments)}
+        located = [[number[offset] for offset, _ in frame] for frame in self.frames]
+        return None if located == [[n] for n in range(len(self.fragments))] else located
+
+    def pixels_to_json(self) -> dict[str, Any] | None:
+        """Give what the manifest keeps of how the pixels lie."""
+        if self.packing is not None:
+            return self.packing.to_json()
+        if self.instance.pixels is None:
+            return None
+        return Packing(self.instance.pixels, False, None).to_json() | {"fragments": self.fragments_of_frames()}
+
+
+def load(source: Source, instance: Instance) -> Loaded:
+    """Read an instance whole; raises `FormatError` where its pixel data is not what its header declares."""
+    data = source.read()
+    loaded = Loaded(instance, data, hashlib.sha256(data).hexdigest(), memoryview(b""), [], [], None, True)
+    if instance.pixels is None:
+        return loaded
+    span, holder = instance.pixel_span, data
+    if span is None:
+        inflated, span = locate_deflated_pixels(data)
+        holder, loaded.is_exact = bytes(inflated), False
+    if span is None:
+        raise FormatError("the header describes pixels; the deflated data set holds none")
+    if span.is_encapsulated:
+        _locate_codestreams(loaded)
+        return loaded
+    needed = native_bytes(instance.pixels)
+    loaded.pixels = memoryview(holder)[span.offset : span.offset + needed]
+    if len(loaded.pixels) < needed:
+        raise Truncated(f"{instance.pixels.frames} frames need {needed} bytes of pixels; {len(loaded.pixels)} are there")
+    loaded.packing = Packing.choose(loaded.pixels, instance.pixels, span.is_big_endian)
+    loaded.is_exact = loaded.is_exact and loaded.packing.fill is not None and is_packable(instance.pixels, span.is_big_endian)
+    return loaded
+
+
+def _locate_codestreams(loaded: Loaded) -> None:
+    instance, span = loaded.instance, loaded.instance.pixel_span
+    assert instance.pixels is not None
+    assert span is not None
+    loaded.fragments, _ = scan_encapsulated(loaded.data, span)
+    syntax = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid)
+    if syntax is not None and syntax.is_video:
+        return
+    table = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if instance.pixels.frames > 1 else None
+    extended = ExtendedOffsets(*table) if table else None
+    loaded.frames = locate_frames(loaded.data, span, instance.pixels.frames, extended)

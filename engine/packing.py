@@ -1,0 +1,120 @@
+"""Between the pixel bytes of a file and stored values: exactly there, and exactly back (invariants A2 and A7).
+
+A native pixel element is a run of frames without gaps. Stored values go into a stack as (samples, rows, columns);
+`Packing` remembers what else decides the bytes: byte order, planar configuration, and how unused bits were filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidArgument
+from ..kernels import stored_values
+from ..kernels.stored_values import FillRule
+from .decode import decode_native_frame
+from .instance import PixelDescription
+
+Values = NDArray[np.generic]
+Bytes = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How the stored values of a native instance lie in its pixel data element."""
+
+    description: PixelDescription
+    is_big_endian: bool
+    fill: FillRule | None
+    """How unused bits were filled; None where stored values do not tell the bytes."""
+
+    @classmethod
+    def choose(cls, pixels: Bytes, description: PixelDescription, is_big_endian: bool) -> Packing:
+        """Find the packing that gives back every byte of `pixels`, the whole pixel element without padding."""
+        raw = np.frombuffer(pixels, np.uint8)
+        if description.bits_allocated == 1:
+            used = description.frames * description.frame_bits
+            return cls(description, False, None if stored_values.padding_bits(raw, used) else "zero")
+        return cls(description, is_big_endian, stored_values.fill_rule(raw, **_bits(description, is_big_endian)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the manifest's form of it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Packing:
+        """Read the manifest's form of it."""
+        return cls(PixelDescription(**stored["description"]), stored["is_big_endian"], stored["fill"])
+
+
+def native_bytes(description: PixelDescription) -> int:
+    """Give the bytes of a native pixel element, without its padding."""
+    return -(-description.frames * description.frame_bits // 8)
+
+
+def is_packable(description: PixelDescription, is_big_endian: bool) -> bool:
+    """Whether frames can be packed one by one: not where pixels share chroma, nor where words span two frames."""
+    return description.photometric_interpretation != "YBR_FULL_422" and not (
+        is_big_endian and description.bits_allocated == 8
+    )
+
+
+def unpack_frame(pixels: Bytes, frame: int, packing: Packing, out: Values) -> None:
+    """Put the stored values of one native frame into `out` (samples, rows, columns).
+
+    `pixels` is the whole pixel element.
+    """
+    description = packing.description
+    first_bit, bits = frame * description.frame_bits, description.frame_bits
+    if description.bits_allocated == 1:
+        out.reshape(-1)[:] = stored_values.unpack_bits(np.frombuffer(pixels, np.uint8), first_bit, bits)
+        return
+    raw = pixels[first_bit // 8 : (first_bit + bits) // 8]
+    if not is_packable(description, packing.is_big_endian):
+        out[...] = samples_first(decode_native_frame(raw, description, packing.is_big_endian).values)
+        return
+    flat = stored_values.unpack(
+        np.frombuffer(raw, np.uint8), is_signed=description.is_signed, **_bits(description, packing.is_big_endian)
+    )
+    if description.planar_configuration == 0 and description.samples_per_pixel > 1:
+        out[...] = samples_first(flat.view(out.dtype).reshape(description.frame_shape))
+    else:
+        out[...] = flat.view(out.dtype).reshape(out.shape)
+
+
+def pack_frames(packing: Packing, read: Callable[[int], Values]) -> Iterator[Bytes]:
+    """Give the bytes of a native pixel element in pieces; `read(frame)` gives (samples, rows, columns)."""
+    description, fill = packing.description, packing.fill
+    if fill is None:
+        raise InvalidArgument("stored values do not tell these pixel bytes; the file was kept whole")
+    if description.bits_allocated == 1:
+        # Frames need not end at a byte; eight of them do.
+        for first in range(0, description.frames, 8):
+            frames = range(first, min(first + 8, description.frames))
+            values = np.concatenate([read(frame).reshape(-1) for frame in frames])
+            yield stored_values.repack_bits(values).tobytes()
+        return
+    for frame in range(description.frames):
+        values = read(frame)
+        if description.planar_configuration == 0:
+            values = np.moveaxis(values, 0, -1)
+        bits = _bits(description, packing.is_big_endian)
+        yield stored_values.repack(np.ascontiguousarray(values), fill, **bits).data
+
+
+def samples_first(values: Values) -> Values:
+    """Give (rows, columns[, samples]) as (samples, rows, columns)."""
+    return values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+
+
+def _bits(description: PixelDescription, is_big_endian: bool) -> dict[str, Any]:
+    return {
+        "bits_allocated": description.bits_allocated,
+        "bits_stored": description.bits_stored,
+        "high_bit": description.high_bit,
+        "is_big_endian": is_big_endian,
+    }

@@ -1,0 +1,107 @@
+"""One series of an archive: what it holds, its stacks, its instances as they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import InvalidArgument, NotFound
+from ..storage.durable import write_whole
+from ..storage.index import SeriesRow
+from ..storage.manifest import Manifest
+from ..storage.published import Published
+from .rebuild import Rebuilder
+from .report import Progress, no_progress
+from .stack import Stack
+from .verify import find_damage
+from .volume import Volume
+
+
+class Series:
+    """The current generation of one series; stays as it is while newer generations come."""
+
+    def __init__(self, published: Published, row: SeriesRow) -> None:
+        self._published = published
+        self.row = row
+        """What the index says of it: identity, counts, sizes."""
+
+    def __repr__(self) -> str:
+        return f"<Series {self.uid}: {self.row.instances} instances; {'; '.join(self.row.stacks)}>"
+
+    @property
+    def uid(self) -> str:
+        """Series Instance UID."""
+        return self.row.series_uid
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Patient, study and series attributes, by DICOM keyword."""
+        return self.row.attributes
+
+    @property
+    def manifest(self) -> Manifest:
+        """Everything the archive wrote down about this generation."""
+        return self._published.manifest
+
+    @property
+    def folder(self) -> Path:
+        """Where the generation lies; its `stack-*.ome.zarr` open in any OME-Zarr reader."""
+        return self._published.folder
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The stacks, in order of first appearance."""
+        return [Stack(self._published, number) for number in range(len(self.manifest.stacks))]
+
+    def stack(self, number: int | None = None) -> Stack:
+        """Give a stack by number; by default the largest that can be reformatted, or else the largest."""
+        if not self.stacks:
+            raise NotFound(f"series {self.uid} has no images: {self.row.instances} other instances")
+        if number is None:
+            return max(self.stacks, key=lambda stack: (stack.verdict.is_volume, len(stack)))
+        if not 0 <= number < len(self.stacks):
+            raise InvalidArgument(f"stack {number}: the series has {len(self.stacks)}, counted from 0")
+        return self.stacks[number]
+
+    def volume(self, stack: int | None = None, time: int = 0) -> Volume:
+        """Give a stack's volume at one time point; raises `NotFound` in a series without images."""
+        return self.stack(stack).volume(time)
+
+    def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
+        """Write every instance to `folder`, byte for byte as received, each proven before it gets its name.
+
+        Files are named by SOP Instance UID; one that is there already is replaced. Raises `Damaged` where an instance
+        does not rebuild exactly; those before it are written.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        return [path for path, _ in self._exported(target, progress)]
+
+    def _exported(self, folder: Path, progress: Progress) -> Iterator[tuple[Path, int]]:
+        rebuilder, done, total = Rebuilder(self._published), 0, self.manifest.received_bytes
+        for number in rebuilder.stack_order():
+            record = self.manifest.instances[number]
+            path = folder / f"{record.sop_instance_uid}.dcm"
+            write_whole(path, rebuilder.read(number))
+            done += record.size_bytes
+            progress("exporting", done, total)
+            yield path, record.size_bytes
+
+    def instance(self, sop_instance_uid: str) -> bytes:
+        """Give one instance's file, byte for byte as received; raises `NotFound`, `Damaged`."""
+        for number, record in enumerate(self.manifest.instances):
+            if record.sop_instance_uid == sop_instance_uid:
+                return Rebuilder(self._published).read(number)
+        raise NotFound(f"no instance {sop_instance_uid} in series {self.uid}")
+
+    def verify(self, progress: Progress = no_progress) -> list[str]:
+        """Re-read everything against its checksums; give a line for each thing that is wrong."""
+        done = 0
+
+        def told(size_bytes: int) -> None:
+            nonlocal done
+            done += size_bytes
+            progress("verifying", done, self.row.received_bytes)
+
+        return find_damage(self._published, told)

@@ -1,0 +1,151 @@
+"""One stack of an archived series: its volume, its frames, and pictures of them."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidArgument, NotReformattable, UnsupportedPixels
+from ..storage.manifest import StackRecord
+from ..storage.published import Published
+from .decode import decode_frame
+from .geometry import Verdict, VolumeGeometry
+from .packing import Packing
+from .palette import read_palette
+from .picture import Image
+from .render import render_frame
+from .volume import ArrayLevel, LevelArray, Volume
+from .window import WindowChoice
+
+IN_MEMORY_BYTES = 4 << 30
+"""Most bytes of a volume that is decoded on demand into memory, because its codestreams are lossy."""
+
+
+class Stack:
+    """Frames of one series that share shape, type and meaning, in spatial or temporal order."""
+
+    def __init__(self, published: Published, number: int) -> None:
+        self._published, self._number = published, number
+        self.record: StackRecord = published.manifest.stacks[number]
+        self.verdict = Verdict.from_json(self.record.meaning["verdict"])
+        geometry = self.record.meaning["geometry"]
+        self.geometry = VolumeGeometry.from_json(geometry) if geometry else None
+
+    def __repr__(self) -> str:
+        return f"<Stack {self.record.name}: {self.record.meaning['summary']}>"
+
+    def __len__(self) -> int:
+        """Frames of all time points."""
+        return len(self.record.frames)
+
+    @property
+    def is_expanded(self) -> bool:
+        """Whether stored values are kept as a pyramid; else frames are decoded from codestreams on demand."""
+        return bool(self.record.levels)
+
+    @property
+    def times(self) -> int:
+        """Time points."""
+        return self.record.shape[0]
+
+    @cached_property
+    def _first(self) -> Packing:
+        """The pixel description of the first frame's instance; all frames share it."""
+        pixels = self._published.manifest.instances[self.record.frames[0][0]].pixels
+        assert pixels is not None
+        return Packing.from_json(pixels)
+
+    def volume(self, time: int = 0) -> Volume:
+        """Give the volume at one time point; frames that are no volume are one slice each.
+
+        Raises `NotReformattable` for colour, and where decoding on demand would take too much memory.
+        """
+        if not 0 <= time < self.times:
+            raise InvalidArgument(f"time {time}: the stack has {self.times}, counted from 0")
+        if self._first.description.samples_per_pixel > 1:
+            raise NotReformattable("these frames are in colour: show them one by one (plane 'frame', by index)")
+        meaning, slices = self.record.meaning, self.record.shape[1]
+        rescale = np.array(meaning["rescale"], dtype=np.float64)
+        if len(rescale) > 1:
+            rescale = rescale[time * slices : (time + 1) * slices]
+        window = meaning["window"]
+        return Volume(
+            self._levels(time),
+            [level.factors_zyx for level in self.record.levels] or [(1, 1, 1)],
+            self.geometry,
+            self.verdict,
+            rescale=rescale,
+            window=(window[0], window[1]) if window else None,
+            voi_function=meaning["voi_function"],
+            photometric_interpretation=meaning["photometric_interpretation"],
+            padding_value=meaning["padding_value"],
+            rescale_type=meaning["rescale_type"],
+        )
+
+    def _levels(self, time: int) -> list[LevelArray]:
+        if self.is_expanded:
+            count = len(self.record.levels)
+            return [self._published.array(self._number, level).volume(time) for level in range(count)]
+        description, slices = self._first.description, self.record.shape[1]
+        needed = slices * math.prod(description.frame_shape) * description.stored_dtype.itemsize
+        if needed > IN_MEMORY_BYTES:
+            raise NotReformattable(f"decoding this lossy volume takes {needed >> 20} MiB: show single frames of it")
+        frames = [self.frame(time * slices + z) for z in range(slices)]
+        return [ArrayLevel(np.stack(frames))]
+
+    def frame(self, index: int) -> NDArray[np.generic]:
+        """Give one frame's stored values, (rows, columns) or (rows, columns, samples).
+
+        `index` counts slices, time point after time point; negative ones from the end. Raises `InvalidArgument`,
+        `DecodeError`, `UnsupportedPixels`.
+        """
+        return self._frame(index)[0]
+
+    def _frame(self, index: int) -> tuple[NDArray[np.generic], str]:
+        """Give a frame's stored values and the photometric interpretation they have."""
+        if not -len(self) <= index < len(self):
+            raise InvalidArgument(f"frame {index}: the stack has {len(self)}, counted from 0")
+        index %= len(self)
+        instance, frame = self.record.frames[index]
+        if not self.is_expanded:
+            return self._decoded(instance, frame)
+        array = self._published.array(self._number)
+        _, channels, slices, rows, columns = array.level.shape
+        t, z = divmod(index, slices)
+        planes = [array.volume(t, c).read_box((z, 0, 0), (z + 1, rows, columns))[0] for c in range(channels)]
+        values = planes[0] if channels == 1 else np.stack(planes, axis=-1)
+        return values, self.record.meaning["photometric_interpretation"]
+
+    def _decoded(self, instance: int, frame: int) -> tuple[NDArray[np.generic], str]:
+        record = self._published.manifest.instances[instance]
+        assert record.pixels is not None
+        fragments = record.pixels["fragments"]
+        if fragments is not None and frame >= len(fragments):
+            raise UnsupportedPixels(f"single frames cannot be told apart in transfer syntax {record.transfer_syntax_uid}")
+        numbers = [frame] if fragments is None else fragments[frame]
+        codestream = b"".join(self._published.codestream(instance, number) for number in numbers)
+        description = Packing.from_json(record.pixels).description
+        decoded = decode_frame(codestream, description, record.transfer_syntax_uid)
+        return decoded.values, decoded.photometric_interpretation
+
+    def picture(self, index: int = 0, *, window: WindowChoice = None) -> Image:
+        """Make a picture of one frame as it is stored, grey or colour."""
+        values, photometric_interpretation = self._frame(index)
+        meaning, rescale = self.record.meaning, self.record.meaning["rescale"]
+        is_palette = photometric_interpretation == "PALETTE COLOR"
+        slope, intercept = rescale[index % len(self)] if len(rescale) > 1 else rescale[0]
+        header_window = meaning["window"]
+        return render_frame(
+            values,
+            photometric_interpretation=photometric_interpretation,
+            bits_stored=meaning["bits_stored"],
+            rescale=(slope, intercept),
+            window=window,
+            frame_window=(header_window[0], header_window[1]) if header_window else None,
+            voi_function=meaning["voi_function"],
+            padding_value=meaning["padding_value"],
+            palette=read_palette(self._published.header(self.record.frames[index][0])) if is_palette else None,
+        )

@@ -1,0 +1,64 @@
+"""Re-read a generation and name everything in it that is not what was stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import Damaged
+from ..storage import pool
+from ..storage.durable import hash_file
+from ..storage.generation import SUMS, read_sums
+from ..storage.published import Published
+from .rebuild import Rebuilder
+
+Told = Callable[[int], None]
+"""Called with the received bytes of each instance that was checked."""
+
+
+def find_damage(published: Published, told: Told = lambda _: None) -> list[str]:
+    """Check every file against its sum, then rebuild every instance and compare with what was received.
+
+    Gives a line for each thing that is wrong, naming file or instance; an empty list is a proof.
+    """
+    try:
+        sums = read_sums(published.folder)
+    except Damaged as problem:
+        return [str(problem)]
+    damage = _foreign_files(published.folder, sums)
+    damage += [line for line in pool.run_all(lambda entry: _check_sum(published.folder, *entry), sums.items()) if line]
+    rebuilder = Rebuilder(published)
+    for number in rebuilder.stack_order():
+        damage += _check_instance(published, rebuilder, number)
+        told(published.manifest.instances[number].size_bytes)
+    return damage
+
+
+def _foreign_files(folder: Path, sums: dict[str, str]) -> list[str]:
+    """Name files that no generation has, and such as are missing."""
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    expected = {*sums, SUMS}
+    foreign = [f"{folder / name}: does not belong to the generation" for name in sorted(present - expected)]
+    return foreign + [f"{folder / name}: is missing" for name in sorted(expected - present)]
+
+
+def _check_sum(folder: Path, name: str, digest: str) -> str:
+    path = folder / name
+    try:
+        return "" if not path.exists() or hash_file(path) == digest else f"{path}: differs from its SHA-256"
+    except OSError as problem:
+        return f"{path}: cannot be read ({problem.strerror})"
+
+
+def _check_instance(published: Published, rebuilder: Rebuilder, number: int) -> list[str]:
+    record = published.manifest.instances[number]
+    digest = hashlib.sha256()
+    try:
+        for piece in rebuilder.pieces(number):
+            digest.update(piece)
+    except Damaged as problem:
+        return [f"instance {record.sop_instance_uid}: {problem}"]
+    if digest.hexdigest() != record.sha256:
+        return [f"instance {record.sop_instance_uid}: does not rebuild to the bytes received"]
+    return []

@@ -1,0 +1,58 @@
+"""A published generation opened for reading: manifest, headers, codestreams, and the arrays of its stacks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import Damaged, InvalidArgument, Superseded
+from .array import StoredArray
+from .generation import CODESTREAMS, HEADERS, read_manifest
+from .home import Home, generation_numbers
+from .manifest import Manifest
+from .pack import GroupedPack, Pack
+
+
+class Published:
+    """One generation of one series; files are mapped at first use and stay open."""
+
+    def __init__(self, home: Home, series_uid: str, generation: int) -> None:
+        """Read the manifest; raises `Damaged`, or `Superseded` where a newer generation has taken its place."""
+        self.folder = home.generation_folder(series_uid, generation)
+        newest = max(generation_numbers(self.folder.parent), default=0)
+        if newest > generation and not self.folder.exists():
+            raise Superseded(f"series {series_uid}: generation {generation} was replaced by {newest}; open it again")
+        self.manifest: Manifest = read_manifest(self.folder)
+        if self.manifest.series_instance_uid != series_uid or self.manifest.generation != generation:
+            raise Damaged(f"{self.folder}: the manifest is that of another series or generation")
+        self._arrays: dict[tuple[int, int], StoredArray] = {}
+
+    @cached_property
+    def _headers(self) -> GroupedPack:
+        return GroupedPack(self.folder / HEADERS)
+
+    @cached_property
+    def _codestreams(self) -> Pack:
+        return Pack(self.folder / CODESTREAMS)
+
+    def header(self, instance: int) -> bytes:
+        """Give all bytes of an instance's file but its pixels; raises `Damaged`."""
+        return self._headers.read(*self.manifest.instances[instance].header)
+
+    def codestream(self, instance: int, number: int = 0) -> bytes:
+        """Give one of an instance's codestreams, or the file kept whole; raises `Damaged`."""
+        record = self.manifest.instances[instance]
+        if not 0 <= number < record.codestreams:
+            raise InvalidArgument(f"codestream {number} of {record.codestreams} of {record.sop_instance_uid}")
+        return self._codestreams.read(record.first_codestream + number)
+
+    def array(self, stack: int, level: int = 0) -> StoredArray:
+        """Give one level of a stack."""
+        record = self.manifest.stacks[stack]
+        if not 0 <= level < len(record.levels):
+            raise InvalidArgument(f"level {level} of a stack that has {len(record.levels)}")
+        if (stack, level) not in self._arrays:
+            path = self.folder / record.folder / str(level)
+            self._arrays[stack, level] = StoredArray(path, record.levels[level], np.dtype(record.dtype))
+        return self._arrays[stack, level]
