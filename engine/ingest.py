@@ -23,7 +23,7 @@ from ..storage.quarantine import set_aside
 from .consolidate import BadSource, consolidate, series_order
 from .discovery import Found, Rejected, examine, walk
 from .instance import Instance
-from .loading import Source
+from .loading import Source, load
 from .parse import parse_instance
 from .rebuild import Rebuilder
 from .report import IngestReport, Progress, StoredSeries
@@ -77,6 +77,8 @@ class Ingest:
         """Take in everything at or below `paths`; the report accounts for every file."""
         started = time.perf_counter()
         with self._home.writing():
+            self._home.sweep()
+            self._index.catch_up()
             found = self._examine(list(walk(paths)))
             fresh = self._without_known(self._without_repeats(found))
             self._total_bytes = sum(file.size_bytes for file in fresh)
@@ -117,8 +119,15 @@ class Ingest:
         """Keep the first file of each instance; another is a duplicate, or set aside where it differs."""
         first: dict[str, Found] = {}
         for file in found:
-            kept = first.setdefault(file.instance.sop_instance_uid, file)
-            if kept is not file:
+            uid = file.instance.sop_instance_uid
+            kept = first.setdefault(uid, file)
+            if kept is file:
+                continue
+            problem = _problem_of(kept) if not _is_same(kept, file) else ""
+            if problem:  # the first one is bad, the second may be the whole one
+                self._set_aside(kept.path, problem)
+                first[uid] = file
+            else:
                 self._compare(file, _hash(kept.path), f"{kept.path}")
         return list(first.values())
 
@@ -140,9 +149,10 @@ class Ingest:
         """Count a second file of an instance as a duplicate where it is the same, byte for byte."""
         if digest and (own_digest or _hash(file.path)) == digest:
             self._report.duplicates.append(file.path)
-        else:
-            uid = file.instance.sop_instance_uid
-            self._set_aside(file.path, f"SOP Instance UID {uid} is in {where} too, with other bytes; that one is kept")
+            return
+        uid = file.instance.sop_instance_uid
+        other = f"SOP Instance UID {uid} is in {where} too, with other bytes; that one is kept"
+        self._set_aside(file.path, _problem_of(file) or other)
 
     def _store(self, found: Sequence[Found]) -> None:
         """Write one series' next generation, leaving out what turns out to be bad on the way."""
@@ -200,6 +210,19 @@ def _hash(path: Path) -> str:
         return hash_file(path)
     except OSError:
         return ""
+
+
+def _is_same(a: Found, b: Found) -> bool:
+    return (a.size_bytes, a.head_crc32c) == (b.size_bytes, b.head_crc32c) and _hash(a.path) == _hash(b.path)
+
+
+def _problem_of(file: Found) -> str:
+    """Read a file whole and say what is wrong with it, "" where nothing is."""
+    try:
+        load(FileSource(file), file.instance)
+    except (FormatError, OSError) as problem:
+        return str(problem)
+    return ""
 
 
 def _by_series(found: Iterable[Found]) -> list[list[Found]]:

@@ -17,6 +17,14 @@ Format: TypeAlias = Literal["png", "jpeg"]
 _FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 
 
+def check_suffix(path: Path) -> Format:
+    """Give the format that a file's suffix names; raises `InvalidArgument` where it is none of ours."""
+    chosen = _FORMAT_OF_SUFFIX.get(path.suffix.lower())
+    if chosen is None:
+        raise InvalidArgument(f"{path.name}: the suffix must be {', '.join(_FORMAT_OF_SUFFIX)}")
+    return chosen
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture as it is shown, window and annotation burnt in."""
@@ -61,10 +69,7 @@ class Image:
     def save(self, path: str | Path, quality: int = 90) -> None:
         """Write a file of the format that the suffix names: .png, .jpg or .jpeg; raises `InvalidArgument`."""
         target = Path(path)
-        chosen = _FORMAT_OF_SUFFIX.get(target.suffix.lower())
-        if chosen is None:
-            raise InvalidArgument(f"{target.name}: the suffix must be {', '.join(_FORMAT_OF_SUFFIX)}")
-        target.write_bytes(self.encode(chosen, quality))
+        target.write_bytes(self.encode(check_suffix(target), quality))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
         return np.array(self.pixels, dtype=dtype, copy=copy)

@@ -47,6 +47,11 @@ class Stack:
         return bool(self.record.levels)
 
     @property
+    def item_bytes(self) -> int:
+        """Bytes of one stored value."""
+        return np.dtype(self.record.dtype).itemsize
+
+    @property
     def times(self) -> int:
         """Time points."""
         return self.record.shape[0]

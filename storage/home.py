@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,14 @@ class Home:
             generations = generation_numbers(folder)
             if generations:
                 yield folder.name, generations[-1]
+
+    def sweep(self) -> None:
+        """Remove what a writer that died left half-done; only while holding the write lock."""
+        for pattern in (".new-*", ".old-*"):
+            for folder in (self.root / "series").glob(f"??/*/{pattern}"):
+                shutil.rmtree(folder, ignore_errors=True)
+        for part in self.quarantine.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -95,13 +95,18 @@ class Index:
         with self._connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
-        count = 0
-        for series_uid, generation in self._home.published():
-            folder = self._home.generation_folder(series_uid, generation)
+        return self.catch_up()
+
+    def catch_up(self) -> int:
+        """Add what was published and not indexed, as a writer that dies between the two leaves it; give the number."""
+        with self._connection() as connection:
+            known = dict(connection.execute("SELECT series_uid, generation FROM series").fetchall())
+        missed = [(uid, generation) for uid, generation in self._home.published() if known.get(uid) != generation]
+        for uid, generation in missed:
+            folder = self._home.generation_folder(uid, generation)
             size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             self.put(read_manifest(folder), size_bytes)
-            count += 1
-        return count
+        return len(missed)
 
     def put(self, manifest: Manifest, archived_bytes: int) -> None:
         """Make a generation the current one of its series; durable when this returns."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,8 @@ _LIBRARY.ZSTD_compressBound.argtypes = [ctypes.c_size_t]
 _LIBRARY.ZSTD_CCtx_setParameter.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
 
 
-class _Contexts(threading.local):
-    """One compression and one decompression context a thread."""
+class _Contexts:
+    """A compression and a decompression context."""
 
     def __init__(self) -> None:
         self.compression = _LIBRARY.ZSTD_createCCtx()
@@ -62,23 +63,32 @@ class _Contexts(threading.local):
         if not self.compression or not self.decompression:
             raise MemoryError("zstd could not make a context")
 
-    def __del__(self) -> None:
-        _LIBRARY.ZSTD_freeCCtx(self.compression)
-        _LIBRARY.ZSTD_freeDCtx(self.decompression)
+        # Bound now: at exit this module may be taken apart before the last context is.
+        weakref.finalize(self, _LIBRARY.ZSTD_freeCCtx, self.compression)
+        weakref.finalize(self, _LIBRARY.ZSTD_freeDCtx, self.decompression)
 
 
-_contexts = _Contexts()
+_thread = threading.local()
+
+
+def _contexts() -> _Contexts:
+    """Give this thread's contexts; they go when the thread ends."""
+    if not hasattr(_thread, "contexts"):
+        _thread.contexts = _Contexts()
+    contexts: _Contexts = _thread.contexts
+    return contexts
 
 
 def compressor(level: int) -> NDArray[np.int64]:
     """Give (compress, shuffle, context) of this thread, as `kernels.blosc.encode_chunks` takes them."""
-    _LIBRARY.ZSTD_CCtx_setParameter(_contexts.compression, _ZSTD_COMPRESSION_LEVEL, level)
-    return np.array([_COMPRESS, _SHUFFLE, _contexts.compression], dtype=np.int64)
+    context = _contexts().compression
+    _LIBRARY.ZSTD_CCtx_setParameter(context, _ZSTD_COMPRESSION_LEVEL, level)
+    return np.array([_COMPRESS, _SHUFFLE, context], dtype=np.int64)
 
 
 def decompressor() -> NDArray[np.int64]:
     """Give (decompress, unshuffle, context) of this thread, as `kernels.blosc.decode_chunks` takes them."""
-    return np.array([_DECOMPRESS, _UNSHUFFLE, _contexts.decompression], dtype=np.int64)
+    return np.array([_DECOMPRESS, _UNSHUFFLE, _contexts().decompression], dtype=np.int64)
 
 
 def zstd_compress(data: bytes, level: int) -> bytes:

@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh Linux machine with Python 3.11 or newer: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/filmless demo
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/installed-check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m pytest bench $(PYTEST)
+
+# The groups of pyproject.toml are installed with pip's --group, so pip itself comes first.
+$(VENV)/pip:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -U 'pip>=25.1'
+	touch $@
+
+$(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-%: $(VENV)/installed
+	$(PIP) install -c constraints.txt --group $*
+	touch $@
+
+clean:
+	rm -rf $(VENV) filmless-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks bench/results

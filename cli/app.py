@@ -1,0 +1,73 @@
+"""The `filmless` command: its options, its sub-commands, and how errors end it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+
+from ..errors import FilmlessError
+from . import console, demo, export, ingest, render, show
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("ingest")(ingest.ingest)
+app.command("ls")(show.list_series)
+app.command("info")(show.show_series)
+app.command("render")(render.render_picture)
+app.command("export")(export.export)
+app.command("verify")(export.verify)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.out.print(f"filmless {version('filmless')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """An open PACS imaging engine: DICOM in, an open multiresolution archive, any plane out. Not a medical device."""
+    if debug:
+        os.environ["FILMLESS_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback unless --debug asks for it."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        console.fail("stopped; what was stored so far is whole, and the same command goes on from there")
+        sys.exit(130)
+    except BrokenPipeError:
+        console.leave_quietly_when_the_reader_is_gone()
+        sys.exit(1)
+    except FilmlessError as problem:
+        _end(str(problem))
+    except OSError as problem:
+        _end(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+    except Exception as problem:  # noqa: BLE001  the last frame before the user
+        _end(f"this is a fault of Filmless: {type(problem).__name__}: {problem} (--debug shows where)")
+
+
+def _end(message: str) -> None:
+    if os.environ.get("FILMLESS_DEBUG"):
+        raise  # noqa: PLE0704  called from the except clauses of `main`
+    console.fail(message)
+    sys.exit(1)

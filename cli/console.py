@@ -1,0 +1,79 @@
+"""What a person sees: tables, progress bars, errors without tracebacks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import DownloadColumn, TransferSpeedColumn
+
+from ..engine.report import Progress as ToldProgress
+
+out = Console(highlight=False)
+"""Results."""
+err = Console(stderr=True, highlight=False)
+"""Progress and errors: never mixed into results that another program reads."""
+
+_COUNTED = frozenset({"examining", "making"})
+"""Stages counted in pieces; the others are counted in bytes."""
+
+
+@contextmanager
+def progress_bars() -> Iterator[ToldProgress]:
+    """Show a bar for each stage that the block is told of, on a terminal; elsewhere show nothing."""
+    text = TextColumn("{task.description:<10}")
+    counts = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, transient=True)
+    sizes = Progress(
+        text, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=err, transient=True
+    )
+    tasks: dict[str, TaskID] = {}
+    shown: Progress | None = None
+
+    def told(stage: str, done: int, total: int) -> None:
+        nonlocal shown
+        bars = counts if stage in _COUNTED else sizes
+        if shown is not bars:  # one live display at a time
+            if shown is not None:
+                shown.stop()
+            shown = bars
+            if err.is_terminal:
+                bars.start()
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    try:
+        yield told
+    finally:
+        if shown is not None:
+            shown.stop()
+
+
+def bytes_text(size: float) -> str:
+    """Give a size as people read it, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable")
+
+
+def fail(message: str) -> None:
+    """Say what went wrong, in red where there is colour."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def leave_quietly_when_the_reader_is_gone() -> None:
+    """Close standard output after a broken pipe (`filmless ls | head`), so that Python does not complain at exit."""
+    sys.stdout = None  # type: ignore[assignment]

@@ -1,0 +1,50 @@
+"""`filmless export` and `filmless verify`: the bytes that came in, given back or checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..engine.archive import open_archive
+from .console import bytes_text, fail, out, progress_bars
+from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
+
+DAMAGED = 4
+
+
+def export(
+    series: SeriesName,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")],
+    archive: ArchiveFolder = DEFAULT_ARCHIVE,
+) -> None:
+    """Write a series' instances to DIR, byte for byte as they came in."""
+    opened = open_archive(archive, create=False).series(series)
+    with progress_bars() as progress:
+        paths = opened.export(folder, progress)
+    out.print(
+        f"{len(paths)} instances, {bytes_text(opened.row.received_bytes)}, each equal to the file that came in: {folder}",
+        soft_wrap=True,
+    )
+
+
+def verify(
+    series: Annotated[
+        str | None,
+        typer.Argument(metavar="[SERIES]", help="One series; without it, the whole archive."),
+    ] = None,
+    archive: ArchiveFolder = DEFAULT_ARCHIVE,
+) -> None:
+    """Re-read everything against its checksums and name what is wrong; the exit code is 4 then."""
+    opened = open_archive(archive, create=False)
+    with progress_bars() as progress:
+        damage = opened.series(series).verify(progress) if series else opened.verify(progress)
+    for line in damage:
+        fail(line)
+    if damage:
+        out.print(f"{len(damage)} things are wrong")
+        raise typer.Exit(DAMAGED)
+    checked = [opened.series(series).row] if series else opened.contents()
+    instances, size = sum(row.instances for row in checked), sum(row.received_bytes for row in checked)
+    out.print(f"{instances} instances of {len(checked)} series rebuild to the {bytes_text(size)} received: all is well")

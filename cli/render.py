@@ -1,0 +1,121 @@
+"""`filmless render`: any plane of a series as a picture."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from ..engine.archive import open_archive
+from ..engine.picture import Image, check_suffix
+from ..engine.render import render
+from ..engine.stack import Stack
+from ..engine.window import PRESETS
+from ..errors import InvalidArgument
+from .console import out
+from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
+
+
+class PlaneName(str, Enum):
+    """Planes that the command line knows by name."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+    ACQUIRED = "acquired"
+
+
+class Mode(str, Enum):
+    """How a slab is gathered."""
+
+    MAX = "max"
+    MIN = "min"
+    MEAN = "mean"
+
+
+def render_picture(
+    series: SeriesName,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.png|.jpg", help="Where to write it.")],
+    plane: Annotated[
+        PlaneName | None, typer.Option(help="axial unless the frames are no volume; acquired: as they are stored.")
+    ] = None,
+    at: Annotated[float | None, typer.Option(metavar="MM", help="Patient coordinate of the plane (LPS).")] = None,
+    index: Annotated[int | None, typer.Option(help="Slice of the plane's axis, from 0; negative from the end.")] = None,
+    normal: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="Normal of an oblique plane (LPS).")] = None,
+    up: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="Which way is up in an oblique plane.")] = None,
+    center: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="A point of an oblique plane, mm (LPS).")] = None,
+    slab: Annotated[float, typer.Option(metavar="MM", help="Thickness to gather, the plane in its middle.")] = 0.0,
+    mode: Annotated[Mode, typer.Option(help="How a slab is gathered.")] = Mode.MAX,
+    window: Annotated[str | None, typer.Option(metavar="CENTER,WIDTH", help="Window, in modality units.")] = None,
+    preset: Annotated[str | None, typer.Option(help=f"Window by name: {', '.join(PRESETS)}.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="W,H", help="Pixels across and down.")] = None,
+    annotate: Annotated[bool, typer.Option("--annotate", help="Draw the edge letters (R, L, A, P, H, F).")] = False,
+    resample: Annotated[bool, typer.Option("--resample", help="Interpolate between uneven slices.")] = False,
+    stack: Annotated[int | None, typer.Option(help="Stack of the series, from 0.")] = None,
+    time_point: Annotated[int, typer.Option("--time", help="Time point, from 0.")] = 0,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of a JPEG.")] = 90,
+    archive: ArchiveFolder = DEFAULT_ARCHIVE,
+) -> None:
+    """Render a plane or slab of a series, or one of its frames, to a PNG or JPEG file."""
+    check_suffix(output)
+    started = time.perf_counter()
+    chosen = open_archive(archive, create=False).series(series).stack(stack)
+    asked: dict[str, Any] = {
+        "at_mm": at,
+        "normal": numbers("--normal", normal, 3),
+        "up": numbers("--up", up, 3),
+        "center": numbers("--center", center, 3),
+        "size": pixels(size),
+    }
+    options = {key: value for key, value in asked.items() if value is not None}
+    options |= {"slab_mm": slab, "mode": mode.value, "annotate": annotate, "resample": resample}
+    shown = numbers("--window", window, 2) or preset
+    picture = _picture(chosen, plane, index, time_point, shown, options)
+    picture.save(output, quality=quality)
+    rows, columns = picture.shape[:2]
+    elapsed_ms = (time.perf_counter() - started) * 1e3
+    out.print(f"{escape(str(output))}: {columns} × {rows}, {elapsed_ms:.0f} ms", soft_wrap=True)
+
+
+def _picture(
+    stack: Stack, plane: PlaneName | None, index: int | None, time_point: int, window: Any, options: dict[str, Any]
+) -> Image:
+    """Render a plane of a volume; of frames that are none, the frame itself."""
+    is_frame = not stack.verdict.is_volume and plane in (None, PlaneName.ACQUIRED)
+    if is_frame and not any(options[name] for name in ("slab_mm", "annotate")) and len(options) == 4:
+        return stack.picture(index or 0, window=window)
+    if plane is None and not stack.verdict.is_volume:
+        plane = PlaneName.ACQUIRED
+    name = plane.value if plane else "oblique" if "normal" in options else "axial"
+    return render(stack.volume(time_point), name, index=index, window=window, **options)
+
+
+def numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:
+    """Read "1,2.5,-3"; raises `InvalidArgument` for anything else."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise InvalidArgument(f"{option} {text!r}: give {count} numbers with commas between, such as {_EXAMPLE[count]}")
+    return values
+
+
+_EXAMPLE = {2: "40,400", 3: "0,-1,0.5"}
+
+
+def pixels(text: str | None) -> tuple[int, int] | None:
+    """Read "512,512"; raises `InvalidArgument` for anything else."""
+    if text is None:
+        return None
+    width, _, height = text.partition(",")
+    if not (width.strip().isdecimal() and height.strip().isdecimal()):
+        raise InvalidArgument(f"--size {text!r}: give pixels across and down, such as 512,512")
+    return int(width), int(height)

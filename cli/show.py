@@ -1,0 +1,154 @@
+"""`filmless ls` and `filmless info`: what the archive holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+
+from rich.markup import escape
+from rich.table import Table
+
+from ..engine.archive import open_archive
+from ..engine.series import Series
+from ..engine.stack import Stack
+from ..engine.transfer_syntax import name_of
+from ..storage.index import SeriesRow
+from .console import bytes_text, out
+from .options import DEFAULT_ARCHIVE, ArchiveFolder, AsJson, SeriesName
+
+
+def list_series(archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = False) -> None:
+    """List patients, studies and series."""
+    opened = open_archive(archive, create=False)
+    rows = opened.contents()
+    if as_json:
+        out.print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+        return
+    for _, study in itertools.groupby(rows, key=lambda row: (row.attributes.get("PatientID", ""), row.study_uid)):
+        _print_study(list(study))
+    received, archived = sum(row.received_bytes for row in rows), sum(row.archived_bytes for row in rows)
+    out.print(
+        f"{len({row.attributes.get('PatientID', '') for row in rows})} patients, "
+        f"{len({row.study_uid for row in rows})} studies, {len(rows)} series, "
+        f"{sum(row.instances for row in rows)} instances, {bytes_text(received)} received, "
+        f"{bytes_text(archived)} kept",
+        soft_wrap=True,
+    )
+    aside = opened.set_aside()
+    if aside:
+        out.print(f"{len(aside)} files are set aside in {escape(str(archive / 'quarantine'))}", soft_wrap=True)
+
+
+def _print_study(rows: list[SeriesRow]) -> None:
+    get = rows[0].attributes.get
+    patient = f"{get('PatientName', '(no name)')} [{get('PatientID', 'no ID')}]"
+    born = f", born {get('PatientBirthDate')}" if get("PatientBirthDate") else ""
+    study = f"{get('StudyDate', 'no date')} {get('StudyDescription', '')}".strip()
+    out.print(f"[bold]{escape(patient)}[/]{escape(born)}  {escape(study)}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("  id", "modality", "no.", "description"):
+        table.add_column(column)
+    for column in ("instances", "received", "kept"):
+        table.add_column(column, justify="right")
+    table.add_column("stacks", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, _cells(row)))
+    out.print(table)
+
+
+def _cells(row: SeriesRow) -> tuple[str, ...]:
+    get = row.attributes.get
+    stacks = [stack.partition(":")[0] for stack in row.stacks]
+    return (
+        f"  {row.short_id}",
+        get("Modality", ""),
+        get("SeriesNumber", ""),
+        get("SeriesDescription", ""),
+        str(row.instances),
+        bytes_text(row.received_bytes),
+        bytes_text(row.archived_bytes),
+        "; ".join(stacks[:3]) + (f" and {len(stacks) - 3} more" if len(stacks) > 3 else "") or "no images",
+    )
+
+
+def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = False) -> None:
+    """Show one series: its stacks, verdicts, levels, chunks and sizes."""
+    opened = open_archive(archive, create=False).series(series)
+    if as_json:
+        out.print_json(json.dumps(_facts(opened)))
+        return
+    row = opened.row
+    for keyword, value in opened.attributes.items():
+        out.print(f"[dim]{keyword:24}[/]{escape(value)}", soft_wrap=True)
+    out.print(f"[dim]{'Series Instance UID':24}[/]{row.series_uid}", soft_wrap=True)
+    syntaxes = sorted({name_of(instance.transfer_syntax_uid) for instance in opened.manifest.instances})
+    out.print(f"[dim]{'transfer syntax':24}[/]{escape(', '.join(syntaxes))}", soft_wrap=True)
+    out.print(f"[dim]{'instances':24}[/]{row.instances}, generation {row.generation}")
+    ratio = row.received_bytes / max(row.archived_bytes, 1)
+    out.print(
+        f"[dim]{'size':24}[/]{bytes_text(row.received_bytes)} received, {bytes_text(row.archived_bytes)} kept "
+        f"(ratio {ratio:.2f}, all levels included)",
+        soft_wrap=True,
+    )
+    out.print(f"[dim]{'folder':24}[/]{escape(str(opened.folder))}", soft_wrap=True)
+    for number, stack in enumerate(opened.stacks):
+        _print_stack(number, stack, opened)
+
+
+def _print_stack(number: int, stack: Stack, series: Series) -> None:
+    out.print(f"\n[bold]stack {number}[/]  {escape(stack.record.meaning['summary'])}", soft_wrap=True)
+    for name, figure in stack.verdict.figures.items():
+        out.print(f"  [dim]{name:22}[/]{_figure(figure)}", soft_wrap=True)
+    if stack.geometry is not None:
+        z, y, x = stack.geometry.spacing_mm
+        out.print(f"  [dim]{'spacing z, y, x':22}[/]{z:g} × {y:g} × {x:g} mm")
+    if not stack.is_expanded:
+        out.print("  frames stay in their codestreams and are decoded on demand")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("  level", "shape", "chunk", "shard"):
+        table.add_column(column)
+    for column in ("values", "kept", "ratio"):
+        table.add_column(column, justify="right")
+    for level, (values, kept) in enumerate(level_sizes(stack, series)):
+        shape = stack.record.levels[level]
+        cut = (shape.without_missing_axes(axes) for axes in (shape.shape, shape.chunk, shape.shard))
+        ratio = f"{values / max(kept, 1):.2f}"
+        table.add_row(f"  {level}", *map(_product, cut), bytes_text(values), bytes_text(kept), ratio)
+    out.print(table)
+
+
+def level_sizes(stack: Stack, series: Series) -> list[tuple[int, int]]:
+    """Give (bytes of the stored values, bytes on disk) of each level."""
+    folder = series.folder / stack.record.folder
+    return [
+        (
+            math.prod(level.shape) * stack.item_bytes,
+            sum(path.stat().st_size for path in (folder / str(n)).rglob("*") if path.is_file()),
+        )
+        for n, level in enumerate(stack.record.levels)
+    ]
+
+
+def _facts(series: Series) -> dict[str, object]:
+    stacks = []
+    for stack in series.stacks:
+        levels = [
+            dataclasses.asdict(level) | {"stored_bytes": values, "archived_bytes": kept}
+            for level, (values, kept) in zip(stack.record.levels, level_sizes(stack, series), strict=True)
+        ]
+        stacks.append({"name": stack.record.name, "dtype": stack.record.dtype, "levels": levels} | stack.record.meaning)
+    return dataclasses.asdict(series.row) | {"folder": str(series.folder), "stacks": stacks}
+
+
+def _product(numbers: tuple[int, ...]) -> str:
+    return " × ".join(map(str, numbers))
+
+
+def _figure(figure: float | list[float]) -> str:
+    if isinstance(figure, list):
+        shown = ", ".join(f"{value:g}" for value in figure[:12])
+        return shown + (f", … ({len(figure)} in all)" if len(figure) > 12 else "")
+    return f"{figure:g}"
