@@ -68,9 +68,21 @@ class ArrayLevel:
         self.dtype = values.dtype
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
-        """Give the box as a C-contiguous array: a view where it is one; `wanted` spares nothing here."""
-        box = tuple(slice(first, last) for first, last in zip(start, stop, strict=True))
-        return np.ascontiguousarray(self._values[box])
+        """Give the box as a C-contiguous array: a view where it is one, else a copy of what is wanted."""
+        box = self._values[tuple(slice(first, last) for first, last in zip(start, stop, strict=True))]
+        if wanted is None or box.flags.c_contiguous:
+            return np.ascontiguousarray(box)
+        copied = np.empty(box.shape, box.dtype)
+        for place in np.argwhere(wanted).tolist():
+            part = tuple(
+                slice(
+                    max((first // size + number) * size - first, 0),
+                    (first // size + number + 1) * size - first,
+                )
+                for number, first, size in zip(place, start, self.chunk_shape, strict=True)
+            )
+            copied[part] = box[part]
+        return copied
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ TILT = np.radians(18.5)
 GANTRY = (1.0, 0.0, 0.0, 0.0, np.cos(TILT), -np.sin(TILT))
 
 coordinates = st.floats(-500, 500)
-directions = hnp.arrays(np.float64, (3, 3), elements=st.floats(-1, 1)).filter(
+directions = hnp.arrays(np.float64, (3, 3), elements=st.integers(-9, 9).map(float)).filter(
     lambda matrix: abs(np.linalg.det(matrix)) > 0.05
 )
 

@@ -119,3 +119,18 @@ def test_a_volume_of_one_value_still_has_a_window():
 
 def test_a_volume_tells_what_it_is():
     assert repr(make()) == "<Volume 7 × 9 × 11 int16, 2 levels; uniform: 7 slices, 2 mm apart>"
+
+
+@given(st.tuples(*[st.integers(0, 6)] * 3), st.randoms(use_true_random=False))
+def test_a_level_in_memory_gives_at_least_the_chunks_that_are_wanted(start, random):
+    stop = tuple(random.randint(a + 1, n) for a, n in zip(start, STORED.shape, strict=True))
+    counts = [(b - 1) // 4 + 1 - a // 4 for a, b in zip(start, stop, strict=True)]
+    wanted = np.array([random.random() < 0.5 for _ in range(int(np.prod(counts)))]).reshape(counts)
+
+    box = ArrayLevel(STORED, (4, 4, 4)).read_box(start, stop, wanted)
+
+    assert box.flags.c_contiguous
+    for z, y, x in np.ndindex(box.shape):
+        voxel = (start[0] + z, start[1] + y, start[2] + x)
+        if wanted[tuple(v // 4 - a // 4 for v, a in zip(voxel, start, strict=True))]:
+            assert box[z, y, x] == STORED[voxel]
