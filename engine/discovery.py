@@ -18,6 +18,9 @@ from .parse import parse_head
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR (PS3.4 annex B)."""
 
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
+"""A file of such a name claims to be DICOM: where it is not, its bytes are kept in quarantine."""
+
 HEAD_BYTES = 64 << 10
 """Read at first of each file; most headers are shorter (a CT's is 2–10 kB)."""
 
@@ -108,7 +111,8 @@ def examine(path: Path) -> Found | Rejected:
     except OSError as problem:
         return Rejected(path, problem.strerror or str(problem), "unreadable")
     except NotDicom as problem:
-        return Rejected(path, str(problem), "not an instance")
+        claims_to_be = path.suffix.lower() in DICOM_SUFFIXES
+        return Rejected(path, str(problem), "malformed" if claims_to_be else "not an instance")
     except FilmlessError as problem:
         return Rejected(path, str(problem), "malformed")
     if instance.sop_class_uid == MEDIA_STORAGE_DIRECTORY:

@@ -6,10 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..errors import FormatError, Truncated
+from ..kernels.stored_values import swap_pairs
 from .decode import decode_frame
 from .encapsulation import ExtendedOffsets, Fragment, locate_frames, read_codestream, scan_encapsulated
-from .instance import Instance, PixelSource
+from .instance import Instance, PixelSource, PixelSpan
 from .packing import Packing, Values, is_packable, native_bytes, samples_first, unpack_frame
 from .parse import extended_offset_table, locate_deflated_pixels
 from .transfer_syntax import TRANSFER_SYNTAXES
@@ -95,13 +98,24 @@ def load(source: Source, instance: Instance) -> Loaded:
     if span.is_encapsulated:
         _locate_codestreams(loaded)
         return loaded
-    needed = native_bytes(instance.pixels)
+    _locate_native_pixels(loaded, holder, span)
+    return loaded
+
+
+def _locate_native_pixels(loaded: Loaded, holder: bytes, span: PixelSpan) -> None:
+    description = loaded.instance.pixels
+    assert description is not None
+    needed, is_big_endian = native_bytes(description), span.is_big_endian
     loaded.pixels = memoryview(holder)[span.offset : span.offset + needed]
     if len(loaded.pixels) < needed:
-        raise Truncated(f"{instance.pixels.frames} frames need {needed} bytes of pixels; {len(loaded.pixels)} are there")
-    loaded.packing = Packing.choose(loaded.pixels, instance.pixels, span.is_big_endian)
-    loaded.is_exact = loaded.is_exact and loaded.packing.fill is not None and is_packable(instance.pixels, span.is_big_endian)
-    return loaded
+        raise Truncated(f"{description.frames} frames need {needed} bytes of pixels; {len(loaded.pixels)} are there")
+    if is_big_endian and description.bits_allocated == 8:
+        # Bytes are swapped in pairs, across frames and with the padding: the file is kept whole beside its values.
+        words = memoryview(holder)[span.offset : span.offset + needed + needed % 2]
+        loaded.pixels = memoryview(swap_pairs(np.frombuffer(words, np.uint8)))[:needed]
+        loaded.is_exact, is_big_endian = False, False
+    loaded.packing = Packing.choose(loaded.pixels, description, is_big_endian)
+    loaded.is_exact = loaded.is_exact and loaded.packing.fill is not None and is_packable(description)
 
 
 def _locate_codestreams(loaded: Loaded) -> None:

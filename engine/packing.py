@@ -56,11 +56,9 @@ def native_bytes(description: PixelDescription) -> int:
     return -(-description.frames * description.frame_bits // 8)
 
 
-def is_packable(description: PixelDescription, is_big_endian: bool) -> bool:
-    """Whether frames can be packed one by one: not where pixels share chroma, nor where words span two frames."""
-    return description.photometric_interpretation != "YBR_FULL_422" and not (
-        is_big_endian and description.bits_allocated == 8
-    )
+def is_packable(description: PixelDescription) -> bool:
+    """Whether stored values alone can tell the bytes: not where two pixels share their chroma (4:2:2)."""
+    return description.photometric_interpretation != "YBR_FULL_422"
 
 
 def unpack_frame(pixels: Bytes, frame: int, packing: Packing, out: Values) -> None:
@@ -74,7 +72,7 @@ def unpack_frame(pixels: Bytes, frame: int, packing: Packing, out: Values) -> No
         out.reshape(-1)[:] = stored_values.unpack_bits(np.frombuffer(pixels, np.uint8), first_bit, bits)
         return
     raw = pixels[first_bit // 8 : (first_bit + bits) // 8]
-    if not is_packable(description, packing.is_big_endian):
+    if not is_packable(description):
         out[...] = samples_first(decode_native_frame(raw, description, packing.is_big_endian).values)
         return
     flat = stored_values.unpack(
