@@ -1,0 +1,318 @@
+"""From the bytes of a frame to stored values, whatever the transfer syntax (PS3.5 section 8, annexes A and
+G).
+
+Each decoder gets a codestream whose declared size was compared with the DICOM header, so it allocates no more
+than the header promises; whatever it raises becomes a `DecodeError`. Codecs give samples as they were coded;
+signedness and unused bits are put right here, by Bits Stored alone, since codestream and DICOM header often
+disagree on sign.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from rle import rle
+
+from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
+from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
+from .codestream import (
+    CodestreamHeader,
+    find_jpeg2000,
+    read_jpeg2000_header,
+    read_jpeg_header,
+    read_rle_header,
+)
+from .data_set import Buffer
+from .instance import PixelDescription, PixelSpan
+from .transfer_syntax import TRANSFER_SYNTAXES, name_of
+
+MAXIMUM_FRAME_BYTES = 2 << 30
+"""No decoder is asked for a larger frame: headers of a few bytes can declare any size."""
+
+_YBR = ("YBR_FULL", "YBR_FULL_422")
+_JPEG_LOSSLESS = 0xC3
+_EOI = b"\xff\xd9"
+_EOI_SEARCHED_BYTES = 1024
+"""Writers pad the last fragment, some generously."""
+
+
+class DecodedFrame(NamedTuple):
+    """A frame's stored values and what they mean."""
+
+    values: NDArray[Any]
+    """(rows, columns) or (rows, columns, samples), of the description's `stored_dtype`, contiguous."""
+    photometric_interpretation: str
+    """Of these values: differs from the header's where the codec undid a colour transform."""
+
+
+Decoder = Callable[[bytes, PixelDescription], DecodedFrame]
+
+
+def decode_frame(codestream: bytes, description: PixelDescription, transfer_syntax_uid: str) -> DecodedFrame:
+    """Decode one encapsulated frame, its fragments joined.
+
+    Raises `UnsupportedPixels` for a transfer syntax without decoder here, `DecodeError` for a codestream that
+    is damaged or declares another size than the description.
+    """
+    decoder = _DECODERS.get(transfer_syntax_uid)
+    if decoder is None:
+        raise UnsupportedPixels(f"no decoder for transfer syntax {name_of(transfer_syntax_uid)}")
+    _check_frame_size(description)
+    return decoder(codestream, description)
+
+
+def decode_native_frame(
+    raw: bytes | memoryview, description: PixelDescription, is_big_endian: bool = False, *, first_bit: int = 0
+) -> DecodedFrame:
+    """Give the stored values of one native frame.
+
+    `raw` holds the frame, which starts at bit `first_bit` (not 0 only for one-bit pixels, whose frames are
+    not padded to bytes). 4:2:2 chroma is repeated for each pixel; then the photometric interpretation is
+    YBR_FULL. Raises `Truncated` if `raw` is too short.
+    """
+    _check_frame_size(description)
+    array = np.frombuffer(raw, np.uint8)
+    if 8 * len(raw) < first_bit + description.frame_bits:
+        raise Truncated(f"a frame takes {description.frame_bits} bits; {8 * len(raw) - first_bit} are here")
+    if description.bits_allocated == 1:
+        bits = unpack_bits(array, first_bit, description.frame_bits)
+        return _shaped(bits, description, is_planar=description.planar_configuration == 1)
+    values = _unpacked(array[: description.frame_bits // 8], description, is_big_endian)
+    if description.frame_bits < _full_bits(description):
+        return _chroma_repeated(values, description)
+    return _shaped(values, description, is_planar=description.planar_configuration == 1)
+
+
+def read_native_frame(data: Buffer, span: PixelSpan, description: PixelDescription, index: int) -> DecodedFrame:
+    """Give the stored values of frame `index` (from 0) of native pixel data in `data`.
+
+    Raises `InvalidArgument` for an index beyond Number of Frames or an encapsulated span, `Truncated` where
+    the bytes end before the frame does.
+    """
+    if not 0 <= index < description.frames or span.is_encapsulated:
+        raise InvalidArgument(f"no native frame {index} among {description.frames}")
+    first_bit = index * description.frame_bits
+    start, skipped_bits = divmod(first_bit, 8)
+    end = (first_bit + description.frame_bits + 7) // 8
+    if not (span.is_big_endian and description.bits_allocated <= 8):
+        raw = bytes(data[span.offset + start : span.offset + min(end, span.length)])
+        return decode_native_frame(raw, description, is_big_endian=span.is_big_endian, first_bit=skipped_bits)
+    # Bytes are swapped in pairs over the whole value, so pairs may cross frames of odd size.
+    even_start, even_end = start & ~1, min(end + (end & 1), span.length & ~1)
+    swapped = np.frombuffer(bytes(data[span.offset + even_start : span.offset + even_end]), np.uint8)
+    raw = swap_pairs(swapped[: len(swapped) & ~1])[start - even_start :].tobytes()
+    return decode_native_frame(raw, description, first_bit=skipped_bits)
+
+
+def _full_bits(description: PixelDescription) -> int:
+    pixels = description.rows * description.columns
+    return pixels * description.samples_per_pixel * description.bits_allocated
+
+
+def _check_frame_size(description: PixelDescription) -> None:
+    if _full_bits(description) > 8 * MAXIMUM_FRAME_BYTES:
+        raise UnsupportedPixels(
+            f"a frame of {description.rows} x {description.columns} exceeds {MAXIMUM_FRAME_BYTES} bytes"
+        )
+
+
+def _check_header(header: CodestreamHeader, description: PixelDescription) -> None:
+    declared = (header.rows, header.columns, header.samples)
+    expected = (description.rows, description.columns, description.samples_per_pixel)
+    if declared != expected:
+        raise DecodeError(f"the codestream declares rows, columns, samples {declared}; the DICOM header {expected}")
+    if header.precision > description.bits_allocated:
+        raise DecodeError(
+            f"the codestream has {header.precision} bits a sample; {description.bits_allocated} are allocated"
+        )
+    if description.is_float:
+        raise UnsupportedPixels("float pixels are never coded as an image codestream")
+
+
+def _guarded(decoder: Callable[[], Any], codec: str) -> Any:
+    """Run a library's decoder; whatever it raises becomes a `DecodeError`."""
+    try:
+        return decoder()
+    except (Exception, MemoryError) as error:
+        raise DecodeError(f"{codec}: {error or type(error).__name__}") from error
+
+
+def _shaped(
+    values: NDArray[Any], description: PixelDescription, photometric: str = "", *, is_planar: bool = False
+) -> DecodedFrame:
+    shape = description.frame_shape
+    if is_planar and description.samples_per_pixel > 1:
+        planes = values.reshape(description.samples_per_pixel, description.rows, description.columns)
+        values = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
+    return DecodedFrame(values.reshape(shape), photometric or description.photometric_interpretation)
+
+
+def _unpacked(raw: NDArray[np.uint8], description: PixelDescription, is_big_endian: bool) -> NDArray[Any]:
+    """Give stored values of whole words, with unused bits removed and the sign extended."""
+    if description.is_float:
+        native = description.stored_dtype
+        return raw.view(native.newbyteorder(">" if is_big_endian else "<")).astype(native)
+    return unpack(
+        raw,
+        bits_allocated=description.bits_allocated,
+        bits_stored=description.bits_stored,
+        high_bit=description.high_bit,
+        is_signed=description.is_signed,
+        is_big_endian=is_big_endian,
+    )
+
+
+def _chroma_repeated(values: NDArray[Any], description: PixelDescription) -> DecodedFrame:
+    """Spread Y1 Y2 Cb Cr over two pixels (PS3.3 C.7.6.3.1.2, YBR_FULL_422)."""
+    if values.size % 4 or description.columns % 2:
+        raise DecodeError(f"4:2:2 chroma takes an even number of columns, not {description.columns}")
+    quads = values.reshape(-1, 4)
+    out = np.empty((len(quads), 2, 3), values.dtype)
+    out[:, :, 0] = quads[:, :2]
+    out[:, :, 1:] = quads[:, None, 2:]
+    return _shaped(out, description, "YBR_FULL")
+
+
+def _from_codec(samples: NDArray[Any], description: PixelDescription, photometric: str = "") -> DecodedFrame:
+    """Make stored values of a codec's samples: the low Bits Stored bits, sign-extended if the pixels are
+    signed.
+    """
+    if samples.shape != description.frame_shape:
+        raise DecodeError(f"the codestream decodes to shape {samples.shape}, not {description.frame_shape}")
+    if description.bits_allocated == 1:
+        return _shaped((samples & 1).astype(np.uint8), description, photometric)
+    words = np.ascontiguousarray(samples).astype(f"i{description.bits_allocated // 8}", copy=False)
+    values = unpack(
+        words.reshape(-1).view(np.uint8),
+        bits_allocated=description.bits_allocated,
+        bits_stored=description.bits_stored,
+        high_bit=description.bits_stored - 1,
+        is_signed=description.is_signed,
+        is_big_endian=False,
+    )
+    return _shaped(values, description, photometric)
+
+
+def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless."""
+    header = read_jpeg_header(codestream)
+    _check_header(header, description)
+    _check_end(codestream)
+    if description.samples_per_pixel == 1:
+        samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream), "JPEG")
+        return _from_codec(samples, description)
+    if header.process != _JPEG_LOSSLESS and _is_ybr(header, description):
+        samples = _guarded(
+            lambda: imagecodecs.jpeg8_decode(codestream, colorspace="YCBCR", outcolorspace="RGB"), "JPEG"
+        )
+        return _from_codec(samples, description, "RGB")
+    samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), "JPEG")
+    return _from_codec(samples, description)
+
+
+def _is_ybr(header: CodestreamHeader, description: PixelDescription) -> bool:
+    """Believe the DICOM header; where it says RGB, a JFIF header or an Adobe flag of 1 still means YCbCr."""
+    if description.photometric_interpretation in _YBR:
+        return header.adobe_transform != 0
+    return header.has_jfif or header.adobe_transform == 1
+
+
+def _check_end(codestream: bytes) -> None:
+    """Raise `DecodeError` where EOI or EOC is missing: the codestream is cut off.
+
+    libjpeg and OpenJPEG would fill in what is missing and say nothing; CharLS takes seconds to find out.
+    """
+    if _EOI not in codestream[-_EOI_SEARCHED_BYTES:]:
+        raise DecodeError(f"the codestream of {len(codestream)} bytes has no end marker: it is cut off")
+
+
+def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    _check_header(read_jpeg_header(codestream), description)
+    _check_end(codestream)
+    return _from_codec(_guarded(lambda: imagecodecs.jpegls_decode(codestream), "JPEG-LS"), description)
+
+
+def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Decode JPEG 2000 and HTJ2K (T.800, T.814); OpenJPEG undoes a component transform, which gives RGB.
+
+    OpenJPH would be faster for HTJ2K, but its binding drops errors and returns memory never written.
+    """
+    bare = find_jpeg2000(codestream)
+    _check_header(read_jpeg2000_header(bare), description)
+    _check_end(bare)
+    samples = _guarded(lambda: imagecodecs.jpeg2k_decode(bare), "JPEG 2000")
+    is_transformed = description.photometric_interpretation in ("YBR_RCT", "YBR_ICT")
+    return _from_codec(samples, description, "RGB" if is_transformed else "")
+
+
+def _decode_rle(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Decode RLE Lossless (PS3.5 annex G): byte planes, most significant first, sample by sample."""
+    bytes_a_sample = max(description.bits_allocated // 8, 1)
+    samples = description.samples_per_pixel
+    places = read_rle_header(codestream, samples * bytes_a_sample)
+    plane_bytes = (description.rows * description.columns * min(description.bits_allocated, 8) + 7) // 8
+    planes = np.empty((samples, plane_bytes, bytes_a_sample), np.uint8)
+    for number, (start, end) in enumerate(places):
+        sample, byte = divmod(number, bytes_a_sample)
+        planes[sample, :, bytes_a_sample - 1 - byte] = _rle_plane(codestream[start:end], plane_bytes)
+    raw = planes.reshape(-1)
+    if description.bits_allocated == 1:
+        return _decode_uncompressed(raw.tobytes(), description)
+    return _shaped(_unpacked(raw, description, is_big_endian=False), description, is_planar=True)
+
+
+def _rle_plane(segment: bytes, plane_bytes: int) -> NDArray[np.uint8]:
+    """Give one byte plane; writers may pad it, but never cut it short."""
+    # Whole segments only: the library's own assembly of planes panics where one is too long.
+    plane = np.frombuffer(_guarded(lambda: rle.decode_segment(segment), "RLE"), np.uint8)
+    if len(plane) < plane_bytes:
+        raise DecodeError(f"an RLE segment decodes to {len(plane)} bytes, not {plane_bytes}")
+    return plane[:plane_bytes]
+
+
+def _decode_deflated(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Inflate a frame of Deflated Image Frame Compression (PS3.5 A.4.13)."""
+    expected = (description.frame_bits + 7) // 8
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    raw = _guarded(lambda: stream.decompress(codestream, expected + 2), "deflate")
+    if not expected <= len(raw) <= expected + 1:
+        raise DecodeError(f"the frame inflates to {len(raw)} bytes, not {expected}")
+    return decode_native_frame(raw, description)
+
+
+def _decode_uncompressed(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    try:
+        return decode_native_frame(codestream, description)
+    except Truncated as error:
+        raise DecodeError(str(error)) from error
+
+
+_JPEG = "1.2.840.10008.1.2.4."
+_DECODERS: dict[str, Decoder] = {
+    "1.2.840.10008.1.2.1.98": _decode_uncompressed,
+    "1.2.840.10008.1.2.5": _decode_rle,
+    "1.2.840.10008.1.2.8.1": _decode_deflated,
+    _JPEG + "50": _decode_jpeg,
+    _JPEG + "51": _decode_jpeg,
+    _JPEG + "53": _decode_jpeg,
+    _JPEG + "55": _decode_jpeg,
+    _JPEG + "57": _decode_jpeg,
+    _JPEG + "70": _decode_jpeg,
+    _JPEG + "80": _decode_jpeg_ls,
+    _JPEG + "81": _decode_jpeg_ls,
+    _JPEG + "90": _decode_jpeg_2000,
+    _JPEG + "91": _decode_jpeg_2000,
+    _JPEG + "201": _decode_jpeg_2000,
+    _JPEG + "202": _decode_jpeg_2000,
+    _JPEG + "203": _decode_jpeg_2000,
+}
+
+DECODABLE = frozenset(_DECODERS) | frozenset(
+    uid for uid, syntax in TRANSFER_SYNTAXES.items() if not syntax.is_encapsulated and not syntax.is_referenced
+)
+"""Transfer syntaxes whose pixels can be read here, native ones included."""

@@ -1,0 +1,316 @@
+"""`parse_instance`: a file's bytes become an `Instance`, once, at the border.
+
+The bulk ingest calls this for every file, so a plain image costs one compiled scan and some forty small
+conversions; functional groups, multi-frame NM and rare character sets take slower paths of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Literal
+
+from ..errors import FormatError, Truncated, UnsupportedPixels
+from ..kernels.elements import PIXEL_TAGS, UNDEFINED_LENGTH
+from .data_set import Buffer, DataSet, tag_name
+from .encapsulation import ExtendedOffsets, scan_encapsulated
+from .frame_table import read_frame_table
+from .functional_groups import PER_FRAME_GROUPS, SHARED_GROUPS, read_functional_groups, shared_macro
+from .instance import FrameTable, Instance, PixelDescription, PixelSpan
+from .part10 import Part10, inflate_data_set, read_part10
+from .text import character_sets, decode_text
+from .transfer_syntax import TRANSFER_SYNTAXES
+
+DICOMDIR_SOP_CLASS = "1.2.840.10008.1.3.10"
+"""Media Storage Directory: an index of a medium, no object of a patient; callers pass it over."""
+HEAD_BYTES = 64 << 10
+"""What is read first of a mapped file: the header of nearly every single-frame image."""
+_HEAD_GROWTH = 8
+
+_UID = re.compile(r"[0-9A-Za-z](?:[._-]?[0-9A-Za-z]){0,63}")
+_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+_MEDIA_SOP_CLASS = 0x00020002
+_DIRECTORY_RECORDS = 0x00041220
+_CHARACTER_SET = 0x00080005
+_INTEGER_TAG = PIXEL_TAGS[-1]
+_BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
+
+_ATTRIBUTES = (
+    ("PatientID", 0x00100020),
+    ("PatientName", 0x00100010),
+    ("PatientBirthDate", 0x00100030),
+    ("PatientSex", 0x00100040),
+    ("StudyInstanceUID", 0x0020000D),
+    ("StudyDate", 0x00080020),
+    ("StudyTime", 0x00080030),
+    ("StudyDescription", 0x00081030),
+    ("AccessionNumber", 0x00080050),
+    ("StudyID", 0x00200010),
+    ("ReferringPhysicianName", 0x00080090),
+    ("SeriesDescription", 0x0008103E),
+    ("SeriesNumber", 0x00200011),
+    ("SeriesDate", 0x00080021),
+    ("SeriesTime", 0x00080031),
+    ("Modality", 0x00080060),
+    ("BodyPartExamined", 0x00180015),
+    ("ProtocolName", 0x00181030),
+    ("Manufacturer", 0x00080070),
+    ("ManufacturerModelName", 0x00081090),
+    ("StationName", 0x00081010),
+    ("FrameOfReferenceUID", 0x00200052),
+    ("ImageType", 0x00080008),
+)
+
+
+def parse_instance(data: Buffer, *, name: str = "") -> Instance:
+    """Parse a whole file and check that its pixel data is complete.
+
+    Native pixel data must hold every declared frame; encapsulated pixel data must be well-formed items, at
+    least as many as frames. `name` starts the message of each error. Raises `NotDicom`, `Truncated`,
+    `UnsupportedPixels` or `FormatError`; never anything else, whatever the bytes.
+    """
+    try:
+        part = _read_head_of(data)
+        instance = _read_instance(part)
+        return _with_exact_span(instance, part, data)
+    except FormatError as error:
+        if not name:
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
+def parse_head(prefix: bytes, file_size: int) -> Instance:
+    """Parse a file of which only the first bytes are here.
+
+    The prefix must reach the pixel data's value (`pixel_span.offset`), or the end where there is no pixel
+    data: otherwise `Truncated`, and the caller reads more. The pixels' completeness is not checked, and the
+    span of encapsulated pixels reaches to the end of the file. Raises as `parse_instance` does.
+    """
+    return _read_instance(read_part10(prefix, file_size))
+
+
+def locate_deflated_pixels(data: Buffer) -> tuple[Buffer, PixelSpan | None]:
+    """Inflate a deflated file; give the data set's bytes and where the pixel data lies in them."""
+    part = inflate_data_set(data)
+    pixels = _read_pixels(part)
+    if pixels is None:
+        return part.data, None
+    span = _exact_span(_read_span(part, pixels), pixels, part.transfer_syntax_uid, part.data)
+    return part.data, span
+
+
+def extended_offset_table(head: bytes, file_size: int) -> ExtendedOffsets | None:
+    """Give offsets and lengths of the Extended Offset Table (7FE0,0001 and 0002), or None (PS3.3
+    C.7.6.3.1.8).
+    """
+    data_set = read_part10(head, file_size).data_set
+    offsets, lengths = data_set.unsigned_64(0x7FE00001), data_set.unsigned_64(0x7FE00002)
+    return ExtendedOffsets(offsets, lengths) if offsets and len(offsets) == len(lengths) else None
+
+
+def _read_head_of(data: Buffer) -> Part10:
+    """Read the header from a growing prefix: no array may pin a mapping that the caller will close."""
+    if isinstance(data, bytes):
+        return read_part10(data, len(data))
+    size, head_bytes = len(data), HEAD_BYTES
+    while head_bytes < size:
+        try:
+            return read_part10(bytes(data[:head_bytes]), size)
+        except Truncated:
+            head_bytes *= _HEAD_GROWTH
+    return read_part10(bytes(data[:]), size)
+
+
+def _read_instance(part: Part10) -> Instance:
+    data_set = part.data_set
+    class_uid = _sop_class(part)
+    if class_uid == DICOMDIR_SOP_CLASS:
+        return _directory(part)
+    pixels = _read_pixels(part)
+    return Instance(
+        sop_instance_uid=_uid(data_set, _SOP_INSTANCE, "SOP Instance UID"),
+        sop_class_uid=class_uid,
+        series_instance_uid=_uid(data_set, _SERIES, "Series Instance UID"),
+        study_instance_uid=_uid(data_set, _STUDY, "Study Instance UID"),
+        transfer_syntax_uid=part.transfer_syntax_uid,
+        instance_number=data_set.integer(0x00200013, "IS"),
+        attributes=_read_attributes(data_set),
+        pixels=pixels,
+        pixel_span=None if pixels is None or part.is_deflated else _read_span(part, pixels),
+        frames=None if pixels is None else _read_frames(data_set, pixels.frames),
+        voi_function=_meaning(data_set, 0x00281056, 0x00289132) or "LINEAR",
+        rescale_type=_meaning(data_set, 0x00281054, 0x00289145),
+        padding_value=_padding_value(data_set, pixels),
+    )
+
+
+def _directory(part: Part10) -> Instance:
+    """Give a DICOMDIR as an instance that says only what it is."""
+    return Instance(
+        sop_instance_uid="",
+        sop_class_uid=DICOMDIR_SOP_CLASS,
+        series_instance_uid="",
+        study_instance_uid="",
+        transfer_syntax_uid=part.transfer_syntax_uid,
+        instance_number=None,
+        attributes={},
+        pixels=None,
+        pixel_span=None,
+        frames=None,
+    )
+
+
+def _sop_class(part: Part10) -> str:
+    """Give SOP Class UID; a DICOMDIR and a few careless writers have it in the file meta information only."""
+    if _DIRECTORY_RECORDS in part.data_set:
+        return DICOMDIR_SOP_CLASS
+    if _SOP_CLASS in part.data_set or part.meta is None or _MEDIA_SOP_CLASS not in part.meta:
+        return _uid(part.data_set, _SOP_CLASS, "SOP Class UID")
+    return _uid(part.meta, _MEDIA_SOP_CLASS, "Media Storage SOP Class UID")
+
+
+def _uid(data_set: DataSet, tag: int, word: str) -> str:
+    """Give a UID that is safe as a file name: letters, digits and single dots (hyphens) between them.
+
+    Letters are against PS3.5 section 9.1, but archives hold such UIDs, and they harm nobody.
+    """
+    uid = data_set.text(tag)
+    if not uid:
+        raise FormatError(f"{word} {tag_name(tag)} is missing")
+    if len(uid) > 64 or _UID.fullmatch(uid) is None:
+        raise FormatError(f"{word} {tag_name(tag)} is no UID: {uid[:80]!r}")
+    return uid
+
+
+def _read_attributes(data_set: DataSet) -> dict[str, str]:
+    sets = character_sets(data_set.codes(_CHARACTER_SET))
+    found = ((keyword, data_set.raw(tag)) for keyword, tag in _ATTRIBUTES)
+    texts = ((keyword, decode_text(raw, sets)) for keyword, raw in found if raw)
+    return {keyword: text for keyword, text in texts if text}
+
+
+def _read_pixels(part: Part10) -> PixelDescription | None:
+    if part.pixel_tag is None:
+        return None
+    data_set = part.data_set
+    is_float = part.pixel_tag != _INTEGER_TAG
+    allocated = _required(data_set, 0x00280100, "Bits Allocated")
+    if allocated not in _BITS_ALLOCATED:
+        raise UnsupportedPixels(f"Bits Allocated is {allocated}: not a size pixels can have")
+    stored = allocated if is_float else _bits_stored(data_set, allocated)
+    return PixelDescription(
+        rows=_required(data_set, 0x00280010, "Rows"),
+        columns=_required(data_set, 0x00280011, "Columns"),
+        frames=max(data_set.integer(0x00280008, "IS") or 1, 1),
+        samples_per_pixel=max(data_set.integer(0x00280002, "US") or 1, 1),
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=_high_bit(data_set, allocated, stored),
+        is_signed=is_float or data_set.integer(0x00280103, "US") == 1,
+        is_float=is_float,
+        planar_configuration=1 if data_set.integer(0x00280006, "US") == 1 else 0,
+        photometric_interpretation=data_set.text(0x00280004),
+    )
+
+
+def _required(data_set: DataSet, tag: int, word: str) -> int:
+    value = data_set.integer(tag, "US")
+    if value is None or value < 1:
+        raise FormatError(f"{word} {tag_name(tag)} is {'missing' if value is None else value}")
+    return value
+
+
+def _bits_stored(data_set: DataSet, allocated: int) -> int:
+    stored = data_set.integer(0x00280101, "US")
+    if stored is None:
+        return allocated
+    if not 1 <= stored <= allocated:
+        raise FormatError(f"Bits Stored (0028,0101) is {stored} of {allocated} bits allocated")
+    return stored
+
+
+def _high_bit(data_set: DataSet, allocated: int, stored: int) -> int:
+    """Give High Bit, or the one the standard allows (PS3.3 C.7.6.3.1.2) where it contradicts Bits Stored."""
+    high_bit = data_set.integer(0x00280102, "US")
+    return high_bit if high_bit is not None and stored <= high_bit + 1 <= allocated else stored - 1
+
+
+def _read_span(part: Part10, pixels: PixelDescription) -> PixelSpan:
+    assert part.pixel_tag is not None
+    place = part.data_set.place(part.pixel_tag)
+    assert place is not None
+    offset, length = place
+    syntax = TRANSFER_SYNTAXES.get(part.transfer_syntax_uid)
+    is_encapsulated = length == UNDEFINED_LENGTH or (
+        syntax is not None and syntax.is_encapsulated and length < _native_bytes(pixels)
+    )
+    is_big_endian = part.data_set.encoding.is_big_endian or (syntax and syntax.has_big_endian_pixels)
+    # Bytes are swapped in pairs in an OW value, never in an OB one (PS3.5 section 7.3).
+    swaps = pixels.bits_allocated > 8 or part.data_set.vr(part.pixel_tag) == "OW"
+    length = part.data_bytes - offset if length == UNDEFINED_LENGTH else length
+    return PixelSpan(offset, length, is_encapsulated, bool(is_big_endian and swaps and not is_encapsulated))
+
+
+def _native_bytes(pixels: PixelDescription) -> int:
+    return (pixels.frames * pixels.frame_bits + 7) // 8
+
+
+def _with_exact_span(instance: Instance, part: Part10, data: Buffer) -> Instance:
+    pixels, syntax_uid = instance.pixels, instance.transfer_syntax_uid
+    if pixels is None:
+        return instance
+    if part.is_deflated:
+        _exact_span(_read_span(part, pixels), pixels, syntax_uid, part.data)
+        return instance
+    assert instance.pixel_span is not None
+    span = _exact_span(instance.pixel_span, pixels, syntax_uid, data)
+    return instance if span is instance.pixel_span else replace(instance, pixel_span=span)
+
+
+def _exact_span(span: PixelSpan, pixels: PixelDescription, syntax_uid: str, data: Buffer) -> PixelSpan:
+    """Check that the pixel data is complete; give the span, with the exact length where it was undefined."""
+    available = len(data) - span.offset
+    if span.is_encapsulated:
+        return _exact_encapsulated_span(span, pixels, syntax_uid, data)
+    expected = _native_bytes(pixels)
+    if span.length > available:
+        raise Truncated(f"the pixel data has {span.length} bytes, but only {max(available, 0)} are here")
+    if span.length < expected:
+        raise Truncated(f"{pixels.frames} frames take {expected} bytes; the pixel data has {span.length}")
+    return span
+
+
+def _exact_encapsulated_span(span: PixelSpan, pixels: PixelDescription, syntax_uid: str, data: Buffer) -> PixelSpan:
+    fragments, end = scan_encapsulated(data, span)
+    syntax = TRANSFER_SYNTAXES.get(syntax_uid)
+    found, expected = len(fragments), 1 if syntax and syntax.is_video else pixels.frames
+    if found < expected:
+        raise Truncated(f"{expected} frames are declared; the pixel data holds {found} fragments")
+    length = end - span.offset
+    return span if length == span.length else replace(span, length=length)
+
+
+def _read_frames(data_set: DataSet, frames: int) -> FrameTable:
+    if PER_FRAME_GROUPS in data_set or SHARED_GROUPS in data_set:
+        return read_functional_groups(data_set, frames)
+    return read_frame_table(data_set, frames)
+
+
+def _meaning(data_set: DataSet, tag: int, macro: int) -> str:
+    """Give a text that stands at the top of the data set or, in enhanced objects, in a functional group."""
+    text = data_set.text(tag)
+    if text or (SHARED_GROUPS not in data_set and PER_FRAME_GROUPS not in data_set):
+        return text
+    item = shared_macro(data_set, macro)
+    return "" if item is None else item.text(tag)
+
+
+def _padding_value(data_set: DataSet, pixels: PixelDescription | None) -> int | None:
+    """Give Pixel Padding Value in the pixels' own representation, whichever of US and SS the file states."""
+    if pixels is None or pixels.is_float:
+        return None
+    raw = data_set.raw(0x00280120)
+    if len(raw) < 2:
+        return data_set.integer(0x00280120, "SS" if pixels.is_signed else "US")
+    order: Literal["big", "little"] = "big" if data_set.encoding.is_big_endian else "little"
+    return int.from_bytes(raw[:2], order, signed=pixels.is_signed)
