@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-
 from ..errors import FilmlessError
 from . import console, demo, export, ingest, render, show
 
@@ -62,12 +61,13 @@ def main() -> None:
         _end(str(problem))
     except OSError as problem:
         _end(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
-    except Exception as problem:  # noqa: BLE001  the last frame before the user
+    except Exception as problem:
         _end(f"this is a fault of Filmless: {type(problem).__name__}: {problem} (--debug shows where)")
 
 
 def _end(message: str) -> None:
+    """End with a message; called from the except clauses of `main`, whose error --debug shows."""
     if os.environ.get("FILMLESS_DEBUG"):
-        raise  # noqa: PLE0704  called from the except clauses of `main`
+        raise
     console.fail(message)
     sys.exit(1)

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
-from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from ..engine.report import Progress as ToldProgress
 
@@ -76,4 +77,4 @@ def fail(message: str) -> None:
 
 def leave_quietly_when_the_reader_is_gone() -> None:
     """Close standard output after a broken pipe (`filmless ls | head`), so that Python does not complain at exit."""
-    sys.stdout = None  # type: ignore[assignment]
+    sys.stdout = None

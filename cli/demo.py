@@ -52,4 +52,7 @@ def demo(
         err.print(f"[yellow]not on the sheet:[/] {escape(problem)}", soft_wrap=True)
     for what, seconds in times:
         out.print(f"{seconds:6.1f} s  {what}")
-    out.print(f"look at [bold]{escape(str(path))}[/]; then try: filmless ls --archive {escape(str(archive.root))}", soft_wrap=True)
+    out.print(
+        f"look at [bold]{escape(str(path))}[/]; then try: filmless ls --archive {escape(str(archive.root))}",
+        soft_wrap=True,
+    )

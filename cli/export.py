@@ -24,7 +24,7 @@ def export(
     with progress_bars() as progress:
         paths = opened.export(folder, progress)
     out.print(
-        f"{len(paths)} instances, {bytes_text(opened.row.received_bytes)}, each equal to the file that came in: {folder}",
+        f"{len(paths)} instances, {bytes_text(opened.row.received_bytes)}, each equal to the file received: {folder}",
         soft_wrap=True,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from .console import out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
 
-class PlaneName(str, Enum):
+class PlaneName(StrEnum):
     """Planes that the command line knows by name."""
 
     AXIAL = "axial"
@@ -29,7 +29,7 @@ class PlaneName(str, Enum):
     ACQUIRED = "acquired"
 
 
-class Mode(str, Enum):
+class Mode(StrEnum):
     """How a slab is gathered."""
 
     MAX = "max"

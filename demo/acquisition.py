@@ -83,9 +83,7 @@ def add_pet_noise(volume: FloatArray, rng: np.random.Generator) -> None:
         np.maximum(plane, 0, out=plane)
 
 
-def project(
-    volume_hu: FloatArray, spacing_zyx: tuple[float, float, float], shape: tuple[int, int]
-) -> FloatArray:
+def project(volume_hu: FloatArray, spacing_zyx: tuple[float, float, float], shape: tuple[int, int]) -> FloatArray:
     """Give the line integral of attenuation from front to back, (rows, columns) from head to feet.
 
     `volume_hu` is (slices, rows, columns), feet first; the unit is that of water's path in mm.

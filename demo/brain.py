@@ -40,9 +40,7 @@ class Folds:
         u = k * x + np.float32(1.1) * np.sin(np.float32(0.37) * k * y + np.float32(0.23) * k * z)
         v = k * y + np.float32(1.1) * np.sin(np.float32(0.31) * k * z + np.float32(0.29) * k * x)
         w = k * z + np.float32(0.9) * np.sin(np.float32(0.33) * k * x)
-        fold = np.abs(np.sin(u) * np.cos(v) + np.sin(v) * np.cos(w) + np.sin(w) * np.cos(u)) / (
-            np.float32(1.35) * k
-        )
+        fold = np.abs(np.sin(u) * np.cos(v) + np.sin(v) * np.cos(w) + np.sin(w) * np.cos(u)) / (np.float32(1.35) * k)
         sheet = np.maximum(fold - np.float32(self.reach), -outer - np.float32(self.depth))
         joined = np.minimum(sheet, -outer - np.float32(self.rim))
         return np.asarray(np.maximum(joined, outer), np.float32)
@@ -82,10 +80,7 @@ def _hemispheres() -> list[Part]:
             solid(Tissue.GREY_MATTER, *tube([(s * 62, -30, 2), (s * 42, -12, 4), (s * 50, 16, 14)], 4.5))
             for s in (-1, 1)
         ),
-        *(
-            solid(Tissue.CSF, *tube([(s * 66, -32, 1), (s * 44, -12, 4), (s * 58, 16, 14)], 2.2, 1.4))
-            for s in (-1, 1)
-        ),
+        *(solid(Tissue.CSF, *tube([(s * 66, -32, 1), (s * 44, -12, 4), (s * 58, 16, 14)], 2.2, 1.4)) for s in (-1, 1)),
     ]
 
 
@@ -119,9 +114,7 @@ def _ventricles() -> list[Part]:
         )
         parts += tube([(side * 17, 30, 15), (side * 24, 50, 12)], 6.0, 3.0)
         parts += tube([(side * 18, 30, 12), (side * 30, 20, -6), (side * 32, -2, -18)], 4.5, 2.0)
-    aqueduct = tube(
-        [(0, 16, 0), (0, 26, -14), (0, 32, -30), (0, 30, -46)], 1.2, 4.5, 2.0, stretch=(1.6, 1, 1)
-    )
+    aqueduct = tube([(0, 16, 0), (0, 26, -14), (0, 32, -30), (0, 30, -46)], 1.2, 4.5, 2.0, stretch=(1.6, 1, 1))
     return [solid(Tissue.CSF, *(Uneven(shape, 0.8, 17.0) for shape in parts), *aqueduct)]
 
 
@@ -137,9 +130,7 @@ def _cerebellum() -> list[Part]:
     return [
         solid(Tissue.CSF, _grown(CEREBELLUM, 2.0)),
         solid(Tissue.GREY_MATTER, CEREBELLUM),
-        solid(
-            Tissue.WHITE_MATTER, Ellipsoid((-18, 47, -33), (20, 13, 8)), Ellipsoid((18, 47, -33), (20, 13, 8))
-        ),
+        solid(Tissue.WHITE_MATTER, Ellipsoid((-18, 47, -33), (20, 13, 8)), Ellipsoid((18, 47, -33), (20, 13, 8))),
         solid(Tissue.CSF, Folds(CEREBELLUM, 9.5, 0.42, 0.2, 14.0)),
     ]
 

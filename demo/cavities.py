@@ -109,15 +109,11 @@ class Sheet:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Give the greater of the distances to the plate's faces and to its borders."""
-        faces = np.abs(self.wall.distance(x, y, z) - np.float32(self.outward)) - np.float32(
-            self.thickness / 2
-        )
+        faces = np.abs(self.wall.distance(x, y, z) - np.float32(self.outward)) - np.float32(self.thickness / 2)
         across = np.maximum(self.low[0] - x, x - self.high[0])
         if self.slope:
             top = self.high[2]
-            lateral = np.abs(x) - (
-                max(abs(self.low[0]), abs(self.high[0])) + self.slope * (z - np.float32(top))
-            )
+            lateral = np.abs(x) - (max(abs(self.low[0]), abs(self.high[0])) + self.slope * (z - np.float32(top)))
             across = np.maximum(across, lateral)
         upright = np.maximum(self.low[2] - z, z - self.high[2])
         depth = np.maximum(self.low[1] - y, y - self.high[1])

@@ -85,9 +85,7 @@ def _planes(volume: Volume, series: Series) -> Iterator[Tile]:
 def _overview(series: Series) -> Iterator[Tile]:
     """Show one picture of a series: a plane across its slices where it is a volume, else its middle frame."""
     stack = series.stack()
-    name = " ".join(
-        filter(None, (series.attributes.get("Modality"), series.attributes.get("SeriesDescription")))
-    )
+    name = " ".join(filter(None, (series.attributes.get("Modality"), series.attributes.get("SeriesDescription"))))
     if stack.verdict.is_reformattable:
         picture = _view_of_volume(stack.volume(), series.attributes.get("Modality", ""))
     else:
@@ -116,8 +114,6 @@ def _paste(tiles: list[Tile]) -> PillowImage.Image:
         x, y = number % _ACROSS * TILE_PIXELS, number // _ACROSS * cell
         picture = PillowImage.fromarray(tile.picture.pixels).convert("RGB")
         picture.thumbnail((TILE_PIXELS, TILE_PIXELS), PillowImage.Resampling.LANCZOS)
-        sheet.paste(
-            picture, (x + (TILE_PIXELS - picture.width) // 2, y + (TILE_PIXELS - picture.height) // 2)
-        )
+        sheet.paste(picture, (x + (TILE_PIXELS - picture.width) // 2, y + (TILE_PIXELS - picture.height) // 2))
         draw.text((x + 6, y + TILE_PIXELS + 2), tile.caption[:52], fill=(210, 210, 210), font=font)
     return sheet

@@ -95,20 +95,14 @@ def _muscles() -> list[Part]:
         ]
         spaces += tube([(side * 40, 30, -60), (side * 34, 34, -120), (side * 36, 40, -170)], 9, 7)
     return [
-        solid(
-            Tissue.FAT, *(Uneven(shape, 2.5, 27.0) for shape in spaces), Block((0, 62, -115), (2.5, 16, 60))
-        ),
+        solid(Tissue.FAT, *(Uneven(shape, 2.5, 27.0) for shape in spaces), Block((0, 62, -115), (2.5, 16, 60))),
         solid(Tissue.MUSCLE, *(Uneven(shape, 1.2, 23.0) for shape in (*muscles, tongue, floor))),
     ]
 
 
 def _face_bones() -> list[Part]:
-    mandible = chain(
-        [(-50, -6, -52), (-50, -12, -80), (-34, -56, -92), (0, -78, -90)], [6, 7], stretch=(0.85, 1, 1.6)
-    )
-    other = chain(
-        [(50, -6, -52), (50, -12, -80), (34, -56, -92), (0, -78, -90)], [6, 7], stretch=(0.85, 1, 1.6)
-    )
+    mandible = chain([(-50, -6, -52), (-50, -12, -80), (-34, -56, -92), (0, -78, -90)], [6, 7], stretch=(0.85, 1, 1.6))
+    other = chain([(50, -6, -52), (50, -12, -80), (34, -56, -92), (0, -78, -90)], [6, 7], stretch=(0.85, 1, 1.6))
     maxilla = Ellipsoid((0, -58, -46), (36, 30, 12))
     palate = Ellipsoid((0, -54, -50), (22, 28, 3))
     cheeks = [
@@ -116,8 +110,7 @@ def _face_bones() -> list[Part]:
         for s in (-1, 1)
     ]
     orbits = [
-        Without(Ellipsoid((s * 33, -58, -6), (25, 32, 23)), Ellipsoid((s * 33, -66, -6), (21, 38, 19)))
-        for s in (-1, 1)
+        Without(Ellipsoid((s * 33, -58, -6), (25, 32, 23)), Ellipsoid((s * 33, -66, -6), (21, 38, 19))) for s in (-1, 1)
     ]
     brow = tube([(-56, -62, 10), (-24, -82, 14), (0, -84, 12), (24, -82, 14), (56, -62, 10)], 6.0)
     half_arch = ((4, -84), (11, -82), (18, -76), (22, -68), (25, -59))
@@ -204,8 +197,7 @@ def _air_spaces() -> list[Part]:
 def _neck() -> list[Part]:
     """Give the upper cervical spine around its canal, carotid sheaths and larynx."""
     bodies = [
-        Block((0, 20 + 0.06 * (z + 72) * -1, z), (9.5, 8.0, 6.6), waist=0.8)
-        for z in (-84, -101, -118, -135, -152)
+        Block((0, 20 + 0.06 * (z + 72) * -1, z), (9.5, 8.0, 6.6), waist=0.8) for z in (-84, -101, -118, -135, -152)
     ]
     discs = [Block((0, 21, z), (9, 7.5, 2.4)) for z in (-92.5, -109.5, -126.5, -143.5)]
     arches = [

@@ -61,13 +61,7 @@ class _Extent:
 
     @property
     def file_count(self) -> int:
-        planes = (
-            self.slices
-            + max(self.slices // 4, 4)
-            + self.head_ct_zyx[0]
-            + self.head_mr_zyx[0]
-            + self.pet_zyx[0]
-        )
+        planes = self.slices + max(self.slices // 4, 4) + self.head_ct_zyx[0] + self.head_mr_zyx[0] + self.pet_zyx[0]
         return planes + len(("film", "cine", "copy", "cut short", "DICOMDIR", "README"))
 
     @property
@@ -78,9 +72,7 @@ class _Extent:
         return max(self.slices * at_160_slices // 160, 4)
 
 
-def write_phantom(
-    folder: Path, *, slices: int = 160, size: int = 512, progress: Progress | None = None
-) -> list[Path]:
+def write_phantom(folder: Path, *, slices: int = 160, size: int = 512, progress: Progress | None = None) -> list[Path]:
     """Write the export into `folder`, made if missing, and give the paths of all its files in writing order.
 
     The trunk's CT gets `slices` planes of `size` x `size` pixels; other series follow in proportion, and

@@ -20,9 +20,7 @@ PADDING_HU = -2000.0
 Vector = NDArray[np.float64]
 
 
-def trunk_grid(
-    shape_zyx: tuple[int, int, int], *, tilt_deg: float = 0.0, field_mm: float = TRUNK_FIELD_MM
-) -> Grid:
+def trunk_grid(shape_zyx: tuple[int, int, int], *, tilt_deg: float = 0.0, field_mm: float = TRUNK_FIELD_MM) -> Grid:
     """Give axial planes from the kidneys up to the lungs' apices; 160 x 512 x 512 are 1.5 x 0.7 x 0.7 mm."""
     return _axial_grid(shape_zyx, (0.0, 0.0, 0.0), TRUNK_HEIGHT_MM, field_mm, tilt_deg)
 

@@ -128,9 +128,7 @@ def _rle_images(study: Study, number: int, grid: Grid, planes: Iterator[FloatArr
 def head_ct(study: Study, number: int, shape_zyx: tuple[int, int, int]) -> Series:
     """Give CT of the head, tilted gantry, 16 bits signed, Implicit VR, padded outside the round field."""
     grid = head_ct_grid(shape_zyx)
-    head = SeriesHead(
-        number, "CT", CTImageStorage, "Head 2.5 H31s", "HEAD", ("ORIGINAL", "PRIMARY", "AXIAL"), "head"
-    )
+    head = SeriesHead(number, "CT", CTImageStorage, "Head 2.5 H31s", "HEAD", ("ORIGINAL", "PRIMARY", "AXIAL"), "head")
     header = _ct_header(study, head, grid, "H31s")
     header.update(grey_pixels(*grid.shape_zyx[1:], bits_stored=16, is_signed=True))
     header.update(dataset(RescaleIntercept="0", GantryDetectorTilt=decimal(HEAD_TILT_DEG)))
@@ -150,9 +148,7 @@ def _head_images(study: Study, number: int, grid: Grid) -> Iterator[Image]:
 def head_mr(study: Study, number: int, shape_zyx: tuple[int, int, int]) -> Series:
     """Give T1-weighted MR of the head, oblique, 12 bits, JPEG 2000 Lossless."""
     grid = head_mr_grid(shape_zyx)
-    head = SeriesHead(
-        number, "MR", MRImageStorage, "T1 3D obl sag", "HEAD", ("ORIGINAL", "PRIMARY", "M", "ND"), "mr"
-    )
+    head = SeriesHead(number, "MR", MRImageStorage, "T1 3D obl sag", "HEAD", ("ORIGINAL", "PRIMARY", "M", "ND"), "mr")
     header = series_header(study, head)
     header.update(image_plane(grid))
     header.update(grey_pixels(*shape_zyx[1:], bits_stored=12))
@@ -261,9 +257,7 @@ def chest_film(study: Study, number: int, grid: Grid, volume_hu: FloatArray) -> 
     shape = (round(slices * spacing[0] / pixel_mm), 2 * columns)
     stored = radiograph(project(volume_hu, spacing, shape), np.random.default_rng(5))
     low, high = (float(value) for value in np.percentile(stored, (2, 96)))
-    head = SeriesHead(
-        number, "CR", ComputedRadiographyImageStorage, "Chest a.p.", "CHEST", ("ORIGINAL", "PRIMARY")
-    )
+    head = SeriesHead(number, "CR", ComputedRadiographyImageStorage, "Chest a.p.", "CHEST", ("ORIGINAL", "PRIMARY"))
     header = series_header(study, head)
     header.update(grey_pixels(*shape, bits_stored=12, photometric="MONOCHROME1"))
     header.update(

@@ -103,14 +103,10 @@ class Capsule:
         """Give the distance to the axis less the radius there; in stretched coordinates where stretched."""
         squeeze = [1.0 / s for s in self.stretch]
         axis = [(b - a) * s for a, b, s in zip(self.start, self.end, squeeze, strict=True)]
-        offsets = [
-            (c - np.float32(a)) * np.float32(s)
-            for c, a, s in zip((x, y, z), self.start, squeeze, strict=True)
-        ]
+        offsets = [(c - np.float32(a)) * np.float32(s) for c, a, s in zip((x, y, z), self.start, squeeze, strict=True)]
         length_squared = sum(component * component for component in axis) + 1e-9
         along = sum(
-            offset * np.float32(component / length_squared)
-            for offset, component in zip(offsets, axis, strict=True)
+            offset * np.float32(component / length_squared) for offset, component in zip(offsets, axis, strict=True)
         )
         along = np.clip(along, np.float32(0), np.float32(1))
         squared = sum((offset - along * np.float32(c)) ** 2 for offset, c in zip(offsets, axis, strict=True))
@@ -261,9 +257,7 @@ def paint(
                 _paint_shape(canvas, grid, shape, depth, signals[tissue], edge_mm)
 
 
-def _paint_shape(
-    canvas: FloatArray, grid: Grid, shape: Shape, depth: float, signal: float, edge_mm: float
-) -> None:
+def _paint_shape(canvas: FloatArray, grid: Grid, shape: Shape, depth: float, signal: float, edge_mm: float) -> None:
     low, high = shape.bounds()
     # What is far finer than the resolution would be painted far too strong.
     if min(b - a for a, b in zip(low, high, strict=True)) < edge_mm / 2:
@@ -290,9 +284,7 @@ def _chunks(box: tuple[slice, slice, slice]) -> Iterator[tuple[slice, slice, sli
         yield slice(start, min(start + depth, z.stop)), y, x
 
 
-def chain(
-    points: Sequence[Point], radii: Sequence[float], stretch: Point = (1.0, 1.0, 1.0)
-) -> tuple[Capsule, ...]:
+def chain(points: Sequence[Point], radii: Sequence[float], stretch: Point = (1.0, 1.0, 1.0)) -> tuple[Capsule, ...]:
     """Give capsules along `points`, with `radii` spread evenly from the first point to the last."""
     spread = np.interp(np.linspace(0, 1, len(points)), np.linspace(0, 1, len(radii)), radii)
     return tuple(
@@ -309,9 +301,7 @@ def curve(knots: Sequence[Point], step_mm: float = 8.0) -> list[Point]:
         before, start, end, after = (np.asarray(knot, float) for knot in (p, a, b, n))
         count = max(int(np.linalg.norm(end - start) / step_mm), 1)
         for t in np.arange(count) / count:
-            bend = (2 * before - 5 * start + 4 * end - after) * t**2 + (
-                3 * start - before - 3 * end + after
-            ) * t**3
+            bend = (2 * before - 5 * start + 4 * end - after) * t**2 + (3 * start - before - 3 * end + after) * t**3
             points.append(_point(start + 0.5 * ((end - before) * t + bend)))
     return [*points, _point(knots[-1])]
 

@@ -40,9 +40,7 @@ def _vertebra(number: int) -> list[Part]:
     disc = Block((x, vertebra_centre(number + 0.5)[1], z - VERTEBRA_PITCH / 2), (wide - 0.6, deep - 0.6, 3.0))
     canal_y = y + deep + 8.0
     arch = [shape for side in (-1, 1) for shape in _half_arch(wide, y + deep, z, side)]
-    spine = chain(
-        [(0, canal_y + 9, z - 1), (0, canal_y + 17, z - 9), (0, canal_y + 23, z - 17)], [3.2, 2.6, 3.4]
-    )
+    spine = chain([(0, canal_y + 9, z - 1), (0, canal_y + 17, z - 9), (0, canal_y + 23, z - 17)], [3.2, 2.6, 3.4])
     return [
         solid(Tissue.DISC, disc),
         Part((body,), COMPACT),
@@ -63,9 +61,7 @@ def _canal() -> Part:
 
 
 def _half_arch(wide: float, back: float, z: float, side: Side) -> tuple[Capsule, ...]:
-    pedicle = Capsule(
-        (side * (wide - 4), back - 3, z + 3), (side * 12.5, back + 8, z + 2), 3.6, 3.4, (1, 1, 1.5)
-    )
+    pedicle = Capsule((side * (wide - 4), back - 3, z + 3), (side * 12.5, back + 8, z + 2), 3.6, 3.4, (1, 1, 1.5))
     lamina = Capsule((side * 12, back + 10, z + 1), (0, back + 17, z - 2), 2.9, 3.0, (1, 1, 2.2))
     process = Capsule((side * 12, back + 9, z + 2), (side * 31, back + 19, z + 4), 3.8, 3.6)
     facet = Capsule((side * 12, back + 10, z + 9), (side * 13, back + 12, z - 9), 3.6, 3.6)
@@ -78,9 +74,7 @@ def _rib(number: int, side: Side) -> list[Part]:
     drop = (22, 40, 52, 62, 68, 72, 74, 72, 66, 58, 44, 26)[number - 1]
     end_deg = (148, 150, 152, 152, 150, 147, 143, 136, 128, 118, 92, 58)[number - 1]
     angles = [11 + (end_deg - 11) * k / 26 for k in range(27)]
-    points = [
-        _on_cage(angle, head_z - drop * ((angle - 11) / (end_deg - 11)) ** 1.15, side) for angle in angles
-    ]
+    points = [_on_cage(angle, head_z - drop * ((angle - 11) / (end_deg - 11)) ** 1.15, side) for angle in angles]
     neck = _on_side((13.0, vertebra_centre(number)[1] + 12, head_z), side)
     bone = Part(chain([neck, *points], [3.1, 3.4, 3.2, 3.0, 3.4], stretch=(1, 1, 1.75)), COMPACT)
     if number > 10:

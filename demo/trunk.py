@@ -58,9 +58,7 @@ def scanner_couch() -> list[Part]:
 
 def _walls() -> list[Part]:
     """Give skin, fat, muscle with its fat planes, and what fills the cage before organs come."""
-    axilla: list[Shape] = [
-        Ellipsoid((side * 116, -18, 88), (17, 30, 46), (0, 0, side * 18)) for side in (-1, 1)
-    ]
+    axilla: list[Shape] = [Ellipsoid((side * 116, -18, 88), (17, 30, 46), (0, 0, side * 18)) for side in (-1, 1)]
     fasciae = [
         Sheet(MUSCLE_WALL, -10.0, 1.6, (-150, 52, -140), (150, 110, 140)),
         Sheet(MUSCLE_WALL, -7.0, 1.5, (-128, -90, 30), (128, -40, 110)),
@@ -190,9 +188,7 @@ def _upper_abdomen() -> list[Part]:
     hollow = Ellipsoid((56, -30, -74), (44, 40, 40), (0, 22, 12))
     stomach = Common((CAVITY, Uneven(hollow, 3.0, 28.0)))
     bubble = Common((CAVITY, hollow, Block((56, -110, -74), (80, 72, 80))))
-    pancreas = tube(
-        [(-22, -16, -116), (-10, -20, -106), (10, -14, -100), (40, 2, -94), (68, 22, -86)], 12, 8, 9, 7
-    )
+    pancreas = tube([(-22, -16, -116), (-10, -20, -106), (10, -14, -100), (40, 2, -94), (68, 22, -86)], 12, 8, 9, 7)
     return [
         solid(Tissue.SPLEEN, spleen),
         Part((stomach,), ((0.0, Tissue.GUT_WALL), (3.6, Tissue.GUT_CONTENT))),

@@ -41,9 +41,7 @@ def pixel_spacing_mm(rows: int) -> float:
 
 def _pixel_mm(rows: int, columns: int) -> tuple[FloatArray, FloatArray]:
     spacing = pixel_spacing_mm(rows)
-    depth = (np.arange(rows, dtype=np.float32)[:, None] + np.float32(0.5)) * np.float32(spacing) - np.float32(
-        8
-    )
+    depth = (np.arange(rows, dtype=np.float32)[:, None] + np.float32(0.5)) * np.float32(spacing) - np.float32(8)
     across = (np.arange(columns, dtype=np.float32)[None, :] - np.float32(columns / 2)) * np.float32(spacing)
     return np.broadcast_to(across, (rows, columns)), np.broadcast_to(depth, (rows, columns))
 
@@ -105,9 +103,7 @@ def _flow(x: FloatArray, depth: FloatArray, speed: float) -> FloatArray:
 
 def _with_colour(grey: FloatArray, flow: FloatArray) -> ColourFrames:
     """Give RGB, with flow to the probe in red and from it in blue."""
-    hue = np.where(
-        (flow > 0)[..., None], np.array((235, 120, 20), np.float32), np.array((20, 110, 235), np.float32)
-    )
+    hue = np.where((flow > 0)[..., None], np.array((235, 120, 20), np.float32), np.array((20, 110, 235), np.float32))
     colour = hue * (np.float32(0.35) + np.float32(0.65) * np.abs(flow))[..., None]
     return np.clip(np.where((flow != 0)[..., None], colour, grey[..., None]), 0, 255).astype(np.uint8)
 
@@ -119,9 +115,7 @@ def _annotated(frame: ColourFrames) -> ColourFrames:
     draw = ImageDraw.Draw(image)
     for row in range(rows // 8, rows // 2):
         level = 255 - round(255 * (row - rows // 8) / max(rows // 2 - rows // 8 - 1, 1))
-        draw.line(
-            (columns // 40, row, columns // 40 + max(columns // 60, 1), row), fill=(level, level, level)
-        )
+        draw.line((columns // 40, row, columns // 40 + max(columns // 60, 1), row), fill=(level, level, level))
     for centimetre in range(0, int(DEPTH_MM / 10) + 1):
         row = int((centimetre * 10 + 8) / pixel_spacing_mm(rows))
         length = columns // 40 if centimetre % 5 == 0 else columns // 80

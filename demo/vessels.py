@@ -98,9 +98,7 @@ def great_vessels() -> list[Part]:
     """Give aorta, caval veins, pulmonary trunk and the branches of the arch, in painting order."""
     cava_up = tube([(-20, -30, 112), (-26, -20, 95), (-29, -12, 60), (-26, -10, 22)], 7.0, 9.0, 10.0)
     brachiocephalic = tube([(42, -24, 116), (18, -34, 92), (-12, -32, 84), (-26, -20, 76)], 6.0, 7.0)
-    cava_down = tube(
-        [(-22, -2, -8), (-24, 6, -34), (-24, 10, -75), (-18, 8, -105), (-17, 8, -135)], 12.0, 11.0
-    )
+    cava_down = tube([(-22, -2, -8), (-24, 6, -34), (-24, 10, -75), (-18, 8, -105), (-17, 8, -135)], 12.0, 11.0)
     trunk = tube([(14, -44, 8), (16, -38, 26), (12, -18, 42), (16, -4, 44)], 12.0, 12.5)
     to_right = tube([(14, -10, 42), (-6, -4, 38), (-26, 0, 34), (-40, 4, 28)], 10.5, 9.0, 7.5)
     to_left = tube([(14, -10, 43), (26, 6, 44), (36, 14, 36), (40, 12, 26)], 10.5, 8.5, 7.5)
@@ -115,9 +113,7 @@ def great_vessels() -> list[Part]:
         solid(Tissue.SUPERIOR_VENA_CAVA, *brachiocephalic, *cava_up),
         Part((*trunk, *to_right, *to_left), ((-0.8, Tissue.GUT_WALL), (0.0, Tissue.PULMONARY_BLOOD))),
         Part(tuple(arch_branches), ((-1.0, Tissue.GUT_WALL), (0.0, Tissue.ARTERIAL_BLOOD))),
-        Part(
-            tube(AORTA, 14.5, 13.5, 11.0, 10.5, 9.0), ((-1.1, Tissue.GUT_WALL), (0.0, Tissue.ARTERIAL_BLOOD))
-        ),
+        Part(tube(AORTA, 14.5, 13.5, 11.0, 10.5, 9.0), ((-1.1, Tissue.GUT_WALL), (0.0, Tissue.ARTERIAL_BLOOD))),
     ]
 
 

@@ -61,7 +61,9 @@ class Archive:
         for row in rows:
             try:
                 start = done
-                damage += self.series(row.series_uid).verify(lambda _, n, __, start=start: progress("verifying", start + n, total))
+                damage += self.series(row.series_uid).verify(
+                    lambda _, n, __, start=start: progress("verifying", start + n, total)
+                )
             except Damaged as problem:
                 damage.append(f"series {row.series_uid}: {problem}")
             done += row.received_bytes

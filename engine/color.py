@@ -42,9 +42,7 @@ class Palette:
         return entries.astype(np.uint8)[numbers]
 
 
-def rgb_from_color(
-    samples: NDArray[Any], photometric_interpretation: str, bits_stored: int
-) -> NDArray[np.uint8]:
+def rgb_from_color(samples: NDArray[Any], photometric_interpretation: str, bits_stored: int) -> NDArray[np.uint8]:
     """Give decoded samples (rows, columns, 3), `bits_stored` deep, as 8-bit RGB.
 
     Raises `InvalidArgument` for a shape or photometric interpretation that is none of colour.
@@ -63,9 +61,7 @@ def _eight_bits(samples: NDArray[Any], bits_stored: int) -> NDArray[np.uint8]:
     if samples.dtype == np.uint8 and bits_stored == 8:
         return np.ascontiguousarray(samples)
     if samples.dtype.kind != "u" or not 1 <= bits_stored <= 8 * samples.dtype.itemsize:
-        raise InvalidArgument(
-            f"colour samples are unsigned integers, not {samples.dtype} of {bits_stored} bits"
-        )
+        raise InvalidArgument(f"colour samples are unsigned integers, not {samples.dtype} of {bits_stored} bits")
     white = (1 << bits_stored) - 1
     scaled: NDArray[np.uint8] = np.rint(np.minimum(samples, white) * (255.0 / white)).astype(np.uint8)
     return scaled

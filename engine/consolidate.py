@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import DecodeError, FilmlessError, FormatError, UnsupportedPixels
 from ..kernels.downsample import halve_mean, halve_mode
 from ..storage import ome_zarr, pool
@@ -201,7 +199,7 @@ class _Work:
         if source == "stack" and span is not None:
             cuts = [(span.offset, len(loaded.pixels))]
         header = b"" if source == "whole" else _without(loaded.data, cuts)
-        kept = [loaded.data] if source == "whole" else []
+        kept: list[bytes | memoryview] = [loaded.data] if source == "whole" else []
         if source == "codestreams":
             view = memoryview(loaded.data)
             kept = [view[offset : offset + length] for offset, length in loaded.fragments]
@@ -233,6 +231,7 @@ def _without(data: bytes, cuts: Sequence[tuple[int, int]]) -> bytes:
 
 
 def series_order(instances: Sequence[Instance]) -> list[int]:
-    """Give the order in which a generation lists instances: by number, then UID, so that it does not depend on names."""
-    keys = [(i.instance_number if i.instance_number is not None else 1 << 31, i.sop_instance_uid) for i in instances]
-    return [int(n) for n in np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)]
+    """Give the order in which a generation lists instances, by number, then UID: file names do not matter."""
+    last = 1 << 31
+    keys = [(last if i.instance_number is None else i.instance_number, i.sop_instance_uid) for i in instances]
+    return sorted(range(len(keys)), key=keys.__getitem__)

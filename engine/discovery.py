@@ -98,7 +98,9 @@ def _check_complete(instance: Instance, size_bytes: int) -> None:
     needed, there = native_bytes(instance.pixels), min(span.length, size_bytes - span.offset)
     if there < needed:
         frames = f"{instance.pixels.frames} frames need" if instance.pixels.frames > 1 else "the frame needs"
-        raise Truncated(f"{frames} {needed} bytes of pixels, of which {max(there, 0)} are there: the file was cut short")
+        raise Truncated(
+            f"{frames} {needed} bytes of pixels, of which {max(there, 0)} are there: the file was cut short"
+        )
 
 
 def examine(path: Path) -> Found | Rejected:

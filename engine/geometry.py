@@ -201,9 +201,7 @@ class VolumeGeometry:
             raise Damaged(f"a stored geometry is not readable: {error!r}") from error
 
 
-UNPLACED = VolumeGeometry(
-    (0.0, 0.0, 0.0), ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)), (1.0, 1.0, 1.0)
-)
+UNPLACED = VolumeGeometry((0.0, 0.0, 0.0), ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)), (1.0, 1.0, 1.0))
 """The grid of frames whose place is unknown, one unit a voxel: for showing a slice, never for measuring."""
 
 
@@ -235,11 +233,33 @@ class Arrangement:
 def arrange(frames: FrameTable) -> list[Arrangement]:
     """Put frames in order by their position along the slice normal, one arrangement a stack.
 
-    Frames of different `stack_id` are apart, in order of first appearance; frames of several orientations
-    too, where each has two slices or more. Never raises: what forms no volume is `flat` or `mixed`, with a
-    reason.
+    Frames of different `stack_id` are apart, in order of first appearance, unless all lie on one line and none where
+    another is: a scanner that changes its mode half-way (Image Type) still makes one series of slices. Frames of
+    several orientations are apart too, where each has two slices or more. Never raises: what forms no volume is
+    `flat` or `mixed`, with a reason.
     """
-    return [part for rows in _rows_by_stack(frames.stack_id) for part in _arrange_stack(frames, rows)]
+    groups = _rows_by_stack(frames.stack_id)
+    if len(groups) > 1 and _is_one_line(frames):
+        groups = [np.arange(len(frames), dtype=np.int64)]
+    return [part for rows in groups for part in _arrange_stack(frames, rows)]
+
+
+def _is_one_line(frames: FrameTable) -> bool:
+    """Whether parallel frames of one spacing lie at different depths, all on one straight line."""
+    rows = np.arange(len(frames), dtype=np.int64)
+    if _problem_of_headers(frames, rows) or len(_orientation_clusters(frames.orientation)) > 1:
+        return False
+    if np.ptp(frames.spacing_mm, axis=0).max() > 1e-3 * frames.spacing_mm.min():
+        return False
+    depths = frames.position_mm @ _axes(frames, 0)[2]
+    by_depth = np.argsort(depths)
+    steps = np.diff(depths[by_depth])
+    if steps.min() <= _same_position_mm(frames, rows):
+        return False
+    positions = frames.position_mm[by_depth]
+    along = (depths[by_depth] - depths[by_depth[0]]) / steps.sum()
+    off_line = positions - positions[0] - along[:, np.newaxis] * (positions[-1] - positions[0])
+    return float(np.linalg.norm(off_line, axis=1).max()) < 1e-2 * float(frames.spacing_mm.min())
 
 
 def _rows_by_stack(stack_ids: Sequence[str]) -> list[IntArray]:
@@ -354,9 +374,7 @@ def _arrange_grid(frames: FrameTable, order: IntArray) -> Arrangement:
     depths = (positions - first) @ normal
     shift = float(np.linalg.norm(positions - first - depths[..., np.newaxis] * travel, axis=-1).max())
     if shift > 0.25 * float(frames.spacing_mm[order[0, 0]].min()):
-        return _mixed(
-            np.sort(order, axis=None), f"frames are shifted in their plane, by up to {shift:.2f} mm"
-        )
+        return _mixed(np.sort(order, axis=None), f"frames are shifted in their plane, by up to {shift:.2f} mm")
     if order.shape[1] == 1:
         return _one_position(frames, order)
     stretch = float(np.linalg.norm(travel))

@@ -236,9 +236,7 @@ def _position(found: Sequence[Found], instance: Instance) -> int:
     return next(n for n, file in enumerate(found) if file.instance is instance)
 
 
-def _members(
-    found: Sequence[Found], former: Published | None
-) -> tuple[list[Instance], list[Source], list[bool]]:
+def _members(found: Sequence[Found], former: Published | None) -> tuple[list[Instance], list[Source], list[bool]]:
     """Give the instances of the next generation, in order, where each comes from, and which are new."""
     members: list[tuple[Instance, Source, bool]] = [(file.instance, FileSource(file), True) for file in found]
     if former is not None:
@@ -249,5 +247,3 @@ def _members(
             members.append((parse_instance(source.read(), name=name), source, False))
     ordered = [members[n] for n in series_order([instance for instance, _, _ in members])]
     return [m[0] for m in ordered], [m[1] for m in ordered], [m[2] for m in ordered]
-
-

@@ -112,7 +112,7 @@ def _locate_native_pixels(loaded: Loaded, holder: bytes, span: PixelSpan) -> Non
     if is_big_endian and description.bits_allocated == 8:
         # Bytes are swapped in pairs, across frames and with the padding: the file is kept whole beside its values.
         words = memoryview(holder)[span.offset : span.offset + needed + needed % 2]
-        loaded.pixels = memoryview(swap_pairs(np.frombuffer(words, np.uint8)))[:needed]
+        loaded.pixels = swap_pairs(np.frombuffer(words, np.uint8)).data[:needed]
         loaded.is_exact, is_big_endian = False, False
     loaded.packing = Packing.choose(loaded.pixels, description, is_big_endian)
     loaded.is_exact = loaded.is_exact and loaded.packing.fill is not None and is_packable(description)
@@ -126,6 +126,8 @@ def _locate_codestreams(loaded: Loaded) -> None:
     syntax = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid)
     if syntax is not None and syntax.is_video:
         return
-    table = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if instance.pixels.frames > 1 else None
+    table = (
+        extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if instance.pixels.frames > 1 else None
+    )
     extended = ExtendedOffsets(*table) if table else None
     loaded.frames = locate_frames(loaded.data, span, instance.pixels.frames, extended)

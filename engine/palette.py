@@ -18,12 +18,12 @@ def read_palette(header: bytes) -> Palette:
     data_set = pydicom.dcmread(BytesIO(header), stop_before_pixels=True, force=True)
     tables = [getattr(data_set, f"{color}PaletteColorLookupTableData", None) for color in _COLORS]
     descriptor = getattr(data_set, "RedPaletteColorLookupTableDescriptor", None)
-    if descriptor is None or any(table is None for table in tables):
+    if descriptor is None or None in tables:
         raise UnsupportedPixels("PALETTE COLOR without plain Palette Color Lookup Table Data (0028,1201)")
     entries, first_mapped, bits = (int(number) for number in descriptor)
     entries = entries or 1 << 16  # 0 stands for 65,536, which a US cannot hold
     order = "<" if data_set.original_encoding[1] else ">"
-    red, green, blue = (_entries(bytes(table), entries, order) for table in tables)
+    red, green, blue = (_entries(bytes(table or b""), entries, order) for table in tables)
     return Palette(red, green, blue, first_mapped, bits)
 
 

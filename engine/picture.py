@@ -36,8 +36,7 @@ class Image:
         is_color = self.pixels.ndim == 3 and self.pixels.shape[2] == 3
         if self.pixels.dtype != np.uint8 or not (self.pixels.ndim == 2 or is_color) or not self.pixels.size:
             raise InvalidArgument(
-                f"a picture is uint8 (rows, columns) or (rows, columns, 3), "
-                f"not {self.pixels.dtype} {self.pixels.shape}"
+                f"a picture is uint8 (rows, columns) or (rows, columns, 3), not {self.pixels.dtype} {self.pixels.shape}"
             )
         pixels = np.ascontiguousarray(self.pixels).view()
         pixels.flags.writeable = False

@@ -98,16 +98,12 @@ def _least_part() -> float:
     return math.sin(math.radians(NAMED_ALONE_DEG))
 
 
-def axial(
-    volume: Volume, *, at_mm: float | None = None, index: int | None = None, size: Size | None = None
-) -> Plane:
+def axial(volume: Volume, *, at_mm: float | None = None, index: int | None = None, size: Size | None = None) -> Plane:
     """Lay the plane across the body at patient z = `at_mm`, or through slice `index` from the feet."""
     return _principal(volume, 2, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), at_mm, index, size)
 
 
-def coronal(
-    volume: Volume, *, at_mm: float | None = None, index: int | None = None, size: Size | None = None
-) -> Plane:
+def coronal(volume: Volume, *, at_mm: float | None = None, index: int | None = None, size: Size | None = None) -> Plane:
     """Lay the plane facing the viewer at patient y = `at_mm`, or through slice `index` from the front."""
     return _principal(volume, 1, (1.0, 0.0, 0.0), (0.0, 0.0, -1.0), at_mm, index, size)
 
@@ -159,9 +155,7 @@ def acquired(volume: Volume, index: int | None = None, *, size: Size | None = No
     corner = grid.mm_from_voxel((z, 0, 0))
     if size is None:
         return Plane(as_triple(corner), as_triple(right), as_triple(down), rows, columns)
-    scale = max(
-        np.linalg.norm(right) * columns / _side(size[0]), np.linalg.norm(down) * rows / _side(size[1])
-    )
+    scale = max(np.linalg.norm(right) * columns / _side(size[0]), np.linalg.norm(down) * rows / _side(size[1]))
     right_step, down_step = scale * right / np.linalg.norm(right), scale * down / np.linalg.norm(down)
     middle = corner + 0.5 * (columns - 1) * right + 0.5 * (rows - 1) * down
     return _centered(middle, right_step, down_step, size)
@@ -195,9 +189,7 @@ def _principal(
     return _fit(volume, np.asarray(right), np.asarray(down), point, size)
 
 
-def _coordinate_of_slice(
-    geometry: VolumeGeometry, shape: tuple[int, int, int], axis: int, index: int | None
-) -> float:
+def _coordinate_of_slice(geometry: VolumeGeometry, shape: tuple[int, int, int], axis: int, index: int | None) -> float:
     """Give the patient coordinate of a slice across the voxel axis that follows a patient axis most."""
     along = np.asarray(geometry.directions)[:, axis]
     voxel_axis = int(np.argmax(np.abs(along)))

@@ -165,9 +165,7 @@ def _check_verdict(volume: Volume, request: Request, resample: bool) -> None:
     if request.slab_mm == 0 and stored_slice(volume, request.plane) is not None:
         return
     if verdict.needs_resampling:
-        raise NotReformattable(
-            f"{verdict}; pass resample=True (--resample) to interpolate across these slices"
-        )
+        raise NotReformattable(f"{verdict}; pass resample=True (--resample) to interpolate across these slices")
     raise NotReformattable(f"{verdict}; only stored slices can be shown: ask for plane 'acquired' by index")
 
 

@@ -132,9 +132,7 @@ def without_padding(values: Values, padding: int | None, display: Display) -> Va
 
 
 def _picture_corners(plane: Plane) -> FloatArray:
-    ends = np.array(
-        [(0, 0), (0, plane.columns - 1), (plane.rows - 1, 0), (plane.rows - 1, plane.columns - 1)]
-    )
+    ends = np.array([(0, 0), (0, plane.columns - 1), (plane.rows - 1, 0), (plane.rows - 1, plane.columns - 1)])
     return np.asarray(plane.origin_mm + ends @ np.array([plane.down_mm, plane.right_mm]))
 
 
@@ -259,9 +257,7 @@ def _roomy(values: Values, number: float) -> Values:
     return values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
 
 
-def _interpolated(
-    values: Values, start: Box, sampling: Sampling, request: Request, display: Display
-) -> NDArray[Any]:
+def _interpolated(values: Values, start: Box, sampling: Sampling, request: Request, display: Display) -> NDArray[Any]:
     """Sample a box that begins at voxel `start`: by slicing where pixels are voxels, by kernels elsewhere."""
     shift = np.asarray(start, dtype=np.float64)
     if sampling.knots_mm is None:

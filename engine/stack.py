@@ -129,7 +129,9 @@ class Stack:
         assert record.pixels is not None
         fragments = record.pixels["fragments"]
         if fragments is not None and frame >= len(fragments):
-            raise UnsupportedPixels(f"single frames cannot be told apart in transfer syntax {record.transfer_syntax_uid}")
+            raise UnsupportedPixels(
+                f"single frames cannot be told apart in transfer syntax {record.transfer_syntax_uid}"
+            )
         numbers = [frame] if fragments is None else fragments[frame]
         codestream = b"".join(self._published.codestream(instance, number) for number in numbers)
         description = Packing.from_json(record.pixels).description

@@ -154,9 +154,7 @@ class Level:
 
 def _placed(geometry: VolumeGeometry | None) -> VolumeGeometry:
     if geometry is None:
-        raise NotReformattable(
-            "these frames have no common place in the patient, so no spacing and no affine"
-        )
+        raise NotReformattable("these frames have no common place in the patient, so no spacing and no affine")
     return geometry
 
 
@@ -266,9 +264,7 @@ class Volume:
 
     def _robust_window(self) -> Window:
         coarsest = self.level(-1)
-        chosen = np.unique(
-            np.linspace(0, len(coarsest) - 1, min(len(coarsest), AUTOMATIC_SLICES)).astype(int)
-        )
+        chosen = np.unique(np.linspace(0, len(coarsest) - 1, min(len(coarsest), AUTOMATIC_SLICES)).astype(int))
         rescale = self.rescale[np.minimum(chosen * coarsest.factors_zyx[0], self.shape[0] - 1)]
         values = [
             modality_values(coarsest[int(z)], self.padding_value, slope, intercept)

@@ -44,9 +44,7 @@ def check_array(name: str, array: object, dtypes: Dtypes, dimensions: int | None
     return view
 
 
-def prepare_out(
-    out: object, shape: tuple[int, ...], default: DTypeLike, others: Dtypes = frozenset()
-) -> Array:
+def prepare_out(out: object, shape: tuple[int, ...], default: DTypeLike, others: Dtypes = frozenset()) -> Array:
     """Give `out`, proven writable, C-contiguous and of that shape; or a new array of the default dtype.
 
     `out` must be of the default dtype, or of one of the others where there are any.

@@ -12,6 +12,8 @@ blocks not split, bits 5–7 compressor (zstd is 4).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,7 +49,7 @@ def _put_int32(target: NDArray[np.uint8], at: int, value: int) -> None:
 
 
 @inlined
-def _int32_at(source: NDArray[np.uint8], at: int) -> int:
+def _int32_at(source: NDArray[np.uint8], at: int) -> Any:
     value = np.int64(0)
     for i in range(4):
         value |= np.int64(source[at + i]) << (8 * i)
@@ -76,7 +78,7 @@ def _encode_block(
     shuffled: NDArray[np.uint8],
     out: NDArray[np.uint8],
     native: NDArray[np.int64],
-) -> int:
+) -> Any:
     """Write one block's length and stream to `out`; give the bytes written."""
     size = block.size
     call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)

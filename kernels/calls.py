@@ -25,13 +25,13 @@ def _caller(count: int) -> Any:
     return types.int64(*[types.int64] * (count + 1)), generate
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def call4(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any) -> Any:
     """Call the C function at an address with four 64-bit integers."""
     return _caller(4)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def call5(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: Any) -> Any:
     """Call the C function at an address with five 64-bit integers."""
     return _caller(5)

@@ -35,7 +35,7 @@ def _byte_table() -> NDArray[np.uint32]:
 _TABLE = _byte_table()
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def _crc_of_word(_typing: Any, _crc: Any, _word: Any) -> Any:
     """Advance a CRC (in the low half of a 64-bit integer) by eight bytes, with the machine's instruction."""
 
@@ -56,7 +56,7 @@ def _crc_of_word(_typing: Any, _crc: Any, _word: Any) -> Any:
 if HAS_INSTRUCTION:
 
     @inlined
-    def crc32c_of_bytes(data: NDArray[np.uint8]) -> int:
+    def crc32c_of_bytes(data: NDArray[np.uint8]) -> Any:
         """Give the CRC-32C of a contiguous uint8 array, inside a kernel."""
         crc = np.uint64(0xFFFFFFFF)
         whole = data.size // 8
@@ -70,7 +70,7 @@ if HAS_INSTRUCTION:
 else:  # pragma: no cover — this branch belongs to machines without the instruction
 
     @inlined
-    def crc32c_of_bytes(data: NDArray[np.uint8]) -> int:
+    def crc32c_of_bytes(data: NDArray[np.uint8]) -> Any:
         """Give the CRC-32C of a contiguous uint8 array, inside a kernel."""
         crc = np.uint64(0xFFFFFFFF)
         for i in range(data.size):
@@ -79,7 +79,7 @@ else:  # pragma: no cover — this branch belongs to machines without the instru
 
 
 @kernel
-def _crc32c(data: NDArray[np.uint8]) -> int:
+def _crc32c(data: NDArray[np.uint8]) -> Any:
     return crc32c_of_bytes(data)
 
 

@@ -77,9 +77,7 @@ def trilinear_line(
             return
         z, _ = _slice_index(z, knots, 0)
         step_z = 0.0
-    first, stop = _columns_inside(
-        volume.shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size
-    )
+    first, stop = _columns_inside(volume.shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
     if first >= stop:
         return
     move = (_fixed(step_z), _fixed(step[1]), _fixed(step[2]))

@@ -61,9 +61,7 @@ def check_volume(volume: Array) -> Array:
     """Give a read-only view of `volume`, proven fit for the kernels; raises `InvalidArgument` otherwise."""
     voxels = check_array("volume", volume, STORED, 3)
     if max(voxels.shape) >= LARGEST_AXIS:
-        raise InvalidArgument(
-            f"volume has shape {voxels.shape}: cut it below {LARGEST_AXIS} voxels along each axis"
-        )
+        raise InvalidArgument(f"volume has shape {voxels.shape}: cut it below {LARGEST_AXIS} voxels along each axis")
     return voxels
 
 
@@ -76,9 +74,7 @@ def check_plane(origin: ArrayLike, row_step: ArrayLike, column_step: ArrayLike) 
     )
 
 
-def prepare_pixels(
-    out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Array
-) -> Array:
+def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Array) -> Array:
     """Give the array to write: `out` where given, else a new one; where float32 is wanted float64 will do.
 
     Raises `InvalidArgument` otherwise.

@@ -113,9 +113,7 @@ def window_sigmoid(
     gray = _prepare_gray(out, values)
     slope, intercept = finite_number("slope", slope), finite_number("intercept", intercept)
     # 255 less a sigmoid is the mirrored sigmoid.
-    ramp = _ramp(
-        values.dtype, finite_number("center", center), -scale if invert else scale, 0.0, slope, intercept
-    )
+    ramp = _ramp(values.dtype, finite_number("center", center), -scale if invert else scale, 0.0, slope, intercept)
     _map_sigmoid(values.reshape(-1), *ramp, gray.reshape(-1))
     return gray
 
@@ -185,9 +183,7 @@ def _window_by_line(
     return gray
 
 
-def _ramp(
-    dtype: np.dtype[Any], center: float, scale: float, middle: float, slope: float, intercept: float
-) -> Ramp:
+def _ramp(dtype: np.dtype[Any], center: float, scale: float, middle: float, slope: float, intercept: float) -> Ramp:
     """Fold `scale * (slope * stored + intercept - center) + middle` into a `Ramp` for that dtype."""
     number, lowest, highest = ARITHMETIC[dtype]
     scale = _bounded(scale)
@@ -219,9 +215,7 @@ def _map_sigmoid(stored: Array, pivot: Any, gain: Any, offset: Any, gray: Gray) 
     for i in range(stored.size):
         exponent = (number(stored[i]) - pivot) * gain + offset
         bounded = max(np.float32(-20.0), min(np.float32(20.0), np.float32(exponent)))
-        gray[i] = np.uint8(
-            np.int32(np.float32(WHITE) / (np.float32(1.0) + _power_of_two(bounded)) + np.float32(0.5))
-        )
+        gray[i] = np.uint8(np.int32(np.float32(WHITE) / (np.float32(1.0) + _power_of_two(bounded)) + np.float32(0.5)))
 
 
 @inlined

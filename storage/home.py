@@ -25,7 +25,9 @@ class Home:
         try:
             about = json.loads(self.description.read_bytes())
         except FileNotFoundError:
-            raise NotFound(f"{root} is not a Filmless archive: name one with --archive, or make one by ingesting")
+            raise NotFound(
+                f"{root} is not a Filmless archive: name one with --archive, or make one by ingesting"
+            ) from None
         except (OSError, ValueError) as problem:
             raise Damaged(f"{self.description}: cannot be read ({problem})") from problem
         if about.get("filmless_archive") != ARCHIVE_FORMAT:

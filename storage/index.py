@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import Damaged, InvalidArgument, NotFound
 from .generation import read_manifest
@@ -168,7 +169,7 @@ class Index:
         return known
 
 
-def _row(values: tuple[str, str, str, int, int, int, int, int, str, str]) -> SeriesRow:
+def _row(values: tuple[Any, ...]) -> SeriesRow:
     *plain, stacks, attributes = values
     try:
         return SeriesRow(*plain, json.loads(stacks), json.loads(attributes))

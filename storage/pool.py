@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -57,4 +58,4 @@ def split(count: int, least: int = 1) -> Sequence[tuple[int, int]]:
     """Cut `range(count)` into one run a thread, none shorter than `least` where that can be."""
     parts = max(1, min(thread_count(), count // least))
     bounds = [count * part // parts for part in range(parts + 1)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(itertools.pairwise(bounds))

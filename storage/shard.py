@@ -1,4 +1,4 @@
-"""Shards: Zarr v3's `sharding_indexed`, chunks back to back in any order, then an index of (offset, length), then its CRC.
+"""Shards: Zarr v3's `sharding_indexed`, chunks back to back in any order, then an index, then its CRC.
 
 Source: Zarr v3 sharding codec 1.0, `index_location: end`, index codecs `bytes` (little) and `crc32c`.
 """

@@ -49,9 +49,7 @@ def table_of(datasets: Sequence[pydicom.Dataset]) -> FrameTable:
         orientation=column("ImageOrientationPatient", 6),
         spacing_mm=column("PixelSpacing", 2),
         thickness_mm=column("SliceThickness", 1).reshape(count),
-        rescale=np.array(
-            [[float(d.get("RescaleSlope", 1)), float(d.get("RescaleIntercept", 0))] for d in datasets]
-        ),
+        rescale=np.array([[float(d.get("RescaleSlope", 1)), float(d.get("RescaleIntercept", 0))] for d in datasets]),
         window=np.full((count, 2), NAN),
         time_key=np.array([float(d.get("InstanceNumber") or 0) for d in datasets]),
         stack_id=("",) * count,

@@ -144,9 +144,7 @@ def test_stacks_stay_apart_in_order_of_first_appearance():
 
 
 def test_orientations_with_slices_enough_become_stacks_of_their_own():
-    frames = frame_table(
-        [*along_z(0, 1, 2), (0, 5, 0), (0, 3, 0)], orientation=[AXIAL, AXIAL, AXIAL, CORONAL, CORONAL]
-    )
+    frames = frame_table([*along_z(0, 1, 2), (0, 5, 0), (0, 3, 0)], orientation=[AXIAL, AXIAL, AXIAL, CORONAL, CORONAL])
 
     parts = arrange(frames)
 
@@ -163,9 +161,7 @@ def test_a_localizer_of_three_single_planes_is_mixed():
 
 def test_more_orientations_than_the_search_bears_are_mixed():
     angles = np.repeat(np.linspace(0, np.pi / 2, MAX_ORIENTATIONS + 2), 2)
-    orientation = np.stack(
-        [np.cos(angles), np.sin(angles), 0 * angles, 0 * angles, 0 * angles, 0 * angles - 1]
-    )
+    orientation = np.stack([np.cos(angles), np.sin(angles), 0 * angles, 0 * angles, 0 * angles, 0 * angles - 1])
     positions = [(k, 2 * k, 0) for k in range(len(angles))]
 
     assert only(frame_table(positions, orientation=orientation.T)).verdict.kinds == ("mixed",)
@@ -247,9 +243,7 @@ def test_a_hundred_thousand_frames_are_arranged():
 
 @given(
     hnp.arrays(np.float64, st.tuples(st.integers(0, 7), st.just(13))).map(lambda table: table * 1.0)
-    | hnp.arrays(
-        np.float64, st.tuples(st.integers(0, 7), st.just(13)), elements=st.sampled_from([0, 1, 2, -1, NAN])
-    )
+    | hnp.arrays(np.float64, st.tuples(st.integers(0, 7), st.just(13)), elements=st.sampled_from([0, 1, 2, -1, NAN]))
 )
 def test_no_header_however_odd_is_lost_or_raises(table):
     frames = frame_table(table[:, :3], orientation=table[:, 3:9], spacing=table[:, 9:11], times=table[:, 11])

@@ -99,9 +99,7 @@ def test_the_affine_is_the_one_simpleitk_finds(series, name):
 
 
 @pytest.mark.parametrize("name", ["ct_head_phantom_1mm", "mr_t1_structural_384"])
-@pytest.mark.parametrize(
-    ("normal", "up"), [((0, 1, 0), None), ((1, 2, 0.5), (0, 0, 1)), ((0.2, -0.1, 1), None)]
-)
+@pytest.mark.parametrize(("normal", "up"), [((0, 1, 0), None), ((1, 2, 0.5), (0, 0, 1)), ((0.2, -0.1, 1), None)])
 def test_planes_are_those_that_simpleitk_resamples(series, name, normal, up):
     volume, image = series(name).volume, sitk.Cast(series(name).as_sitk(), sitk.sitkFloat32)
     plane = planes.oblique(volume, normal, up=up, size=(150, 130))
@@ -151,9 +149,7 @@ def test_each_voxel_of_tilted_slices_lies_where_its_own_header_says(series):
 @pytest.mark.parametrize("number", [5, 13, 20])
 def test_between_tilted_slices_values_come_from_the_two_beside(series, number):
     found = series("ct_gantry_tilt_variable_gap")
-    lower, upper = (
-        np.array(found.ordered[k].ImagePositionPatient, dtype=float) for k in (number, number + 1)
-    )
+    lower, upper = (np.array(found.ordered[k].ImagePositionPatient, dtype=float) for k in (number, number + 1))
     along_row = np.array(found.ordered[0].ImageOrientationPatient[:3], dtype=float)
     along_column = np.array(found.ordered[0].ImageOrientationPatient[3:], dtype=float)
     pixel_mm = float(found.ordered[0].PixelSpacing[0])

@@ -108,9 +108,7 @@ def test_acquired_fitted_into_a_size_has_square_pixels():
     plane = planes.acquired(volume, 0, size=(56, 28))
 
     assert plane.pixel_mm == pytest.approx((0.2, 0.2))
-    middle = (
-        np.asarray(plane.origin_mm) + 27.5 * np.asarray(plane.right_mm) + 13.5 * np.asarray(plane.down_mm)
-    )
+    middle = np.asarray(plane.origin_mm) + 27.5 * np.asarray(plane.right_mm) + 13.5 * np.asarray(plane.down_mm)
     assert middle == pytest.approx((-20 + 4.5 * 0.4, -30 + 3.5 * 0.7, 0))
 
 

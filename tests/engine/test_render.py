@@ -52,8 +52,7 @@ class PoisonedLevel(ArrayLevel):
         for chunk in np.argwhere(~wanted):
             corner = [(f + n) * c for f, n, c in zip(first, chunk, self.chunk_shape, strict=True)]
             part = [
-                slice(max(k - a, 0), max(k + c - a, 0))
-                for k, c, a in zip(corner, self.chunk_shape, start, strict=True)
+                slice(max(k - a, 0), max(k + c - a, 0)) for k, c, a in zip(corner, self.chunk_shape, start, strict=True)
             ]
             box[tuple(part)] = 30000
         return box
@@ -126,17 +125,13 @@ def test_a_slab_of_a_linear_field_has_its_extreme_on_a_face(mode):
 
 
 @pytest.mark.parametrize("depths", [EVEN, UNEVEN])
-@given(
-    normal=st.tuples(unit, unit, unit), slab_mm=st.sampled_from([0.0, 0.0, 2.5]), shift=st.floats(-0.9, 0.9)
-)
+@given(normal=st.tuples(unit, unit, unit), slab_mm=st.sampled_from([0.0, 0.0, 2.5]), shift=st.floats(-0.9, 0.9))
 @settings(max_examples=60, deadline=None)
 def test_voxels_of_chunks_not_asked_for_do_not_matter(depths, normal, slab_mm, shift):
     assume(np.linalg.norm(normal) > 0.1)
     stored = noise(depths)
     whole, poisoned = make(stored, depths), make(stored, depths, level=PoisonedLevel)
-    middle = whole.geometry.mm_from_voxel(
-        (np.array(whole.shape) - 1) * (1 + np.array([shift, 0, -shift])) / 2
-    )
+    middle = whole.geometry.mm_from_voxel((np.array(whole.shape) - 1) * (1 + np.array([shift, 0, -shift])) / 2)
     plane = planes.oblique(whole, normal, center=middle, size=(33, 33))
 
     expected = values(whole, plane, slab_mm)
@@ -170,9 +165,7 @@ def test_planes_along_the_voxels_show_stored_values(interpolation):
         assert np.array_equal(picture, expected)
 
 
-@pytest.mark.parametrize(
-    ("depths", "orientation"), [(EVEN, OBLIQUE), (UNEVEN, GANTRY), (GAPPED, (1, 0, 0, 0, 1, 0))]
-)
+@pytest.mark.parametrize(("depths", "orientation"), [(EVEN, OBLIQUE), (UNEVEN, GANTRY), (GAPPED, (1, 0, 0, 0, 1, 0))])
 def test_an_acquired_slice_is_shown_exactly_whatever_the_spacing(depths, orientation):
     stored = noise(depths)
     volume = make(stored, depths, orientation=orientation, window=(300, 500))
@@ -236,9 +229,7 @@ def test_monochrome1_is_inverted():
     stored = noise()
     volume = make(stored, photometric_interpretation="MONOCHROME1", window=(300, 500))
 
-    assert np.array_equal(
-        render(volume, "acquired", index=0).pixels, window_linear(stored[0], 300, 500, invert=True)
-    )
+    assert np.array_equal(render(volume, "acquired", index=0).pixels, window_linear(stored[0], 300, 500, invert=True))
 
 
 @pytest.mark.parametrize("padding", [0, 2000, -32768])
@@ -273,9 +264,7 @@ def pyramid(**options):
     base = make(stored, **options)
     halved = stored[:, ::2, ::2]
     levels = [ArrayLevel(stored), ArrayLevel(halved), ArrayLevel(halved[::2, ::2, ::2])]
-    return Volume(
-        levels, [(1, 1, 1), (1, 2, 2), (2, 4, 4)], base.geometry, base.verdict, rescale=base.rescale
-    )
+    return Volume(levels, [(1, 1, 1), (1, 2, 2), (2, 4, 4)], base.geometry, base.verdict, rescale=base.rescale)
 
 
 @pytest.mark.parametrize(("pixel_mm", "level"), [(0.5, 0), (1.19, 0), (1.2, 1), (2.3, 1), (3.0, 2), (50, 2)])
@@ -350,9 +339,7 @@ def test_a_plane_given_whole_takes_no_further_place():
 
 @given(
     st.sampled_from(["axial", "coronal", "sagittal", "acquired", "oblique"]),
-    st.dictionaries(
-        st.sampled_from(["at_mm", "slab_mm"]), st.floats(allow_nan=True, allow_infinity=True), max_size=2
-    ),
+    st.dictionaries(st.sampled_from(["at_mm", "slab_mm"]), st.floats(allow_nan=True, allow_infinity=True), max_size=2),
     st.none() | st.tuples(*[st.floats(allow_nan=True)] * 3),
     st.none() | st.tuples(st.floats(), st.floats()),
 )
