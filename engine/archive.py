@@ -60,10 +60,7 @@ class Archive:
         done, total = 0, sum(row.received_bytes for row in rows)
         for row in rows:
             try:
-                start = done
-                damage += self.series(row.series_uid).verify(
-                    lambda _, n, __, start=start: progress("verifying", start + n, total)
-                )
+                damage += self.series(row.series_uid).verify(_part(progress, done, total))
             except Damaged as problem:
                 damage.append(f"series {row.series_uid}: {problem}")
             done += row.received_bytes
@@ -78,6 +75,11 @@ class Archive:
             for uid in sorted(published.keys() | indexed.keys())
             if published.get(uid) != indexed.get(uid)
         ]
+
+
+def _part(progress: Progress, start: int, total: int) -> Progress:
+    """Give what tells `progress` of a part of the work that begins at `start`."""
+    return lambda stage, done, _total: progress(stage, start + done, total)
 
 
 def open_archive(path: str | Path, *, create: bool = True) -> Archive:

@@ -126,8 +126,7 @@ def _locate_codestreams(loaded: Loaded) -> None:
     syntax = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid)
     if syntax is not None and syntax.is_video:
         return
-    table = (
-        extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if instance.pixels.frames > 1 else None
-    )
-    extended = ExtendedOffsets(*table) if table else None
-    loaded.frames = locate_frames(loaded.data, span, instance.pixels.frames, extended)
+    frames = instance.pixels.frames
+    table = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None
+    extended = ExtendedOffsets(table[0], table[1]) if table else None
+    loaded.frames = locate_frames(loaded.data, span, frames, extended)

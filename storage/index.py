@@ -170,9 +170,8 @@ class Index:
 
 
 def _row(values: tuple[Any, ...]) -> SeriesRow:
-    *plain, stacks, attributes = values
     try:
-        return SeriesRow(*plain, json.loads(stacks), json.loads(attributes))
+        return SeriesRow(*values[:-2], *map(json.loads, values[-2:]))
     except ValueError as problem:
         raise Damaged(f"the index holds a row that is no series ({problem}): delete index.sqlite") from problem
 
