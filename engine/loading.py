@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import FormatError, Truncated
 from ..kernels.stored_values import swap_pairs
 from .decode import decode_frame
-from .encapsulation import ExtendedOffsets, Fragment, locate_frames, read_codestream, scan_encapsulated
+from .encapsulation import Fragment, locate_frames, read_codestream, scan_encapsulated
 from .instance import Instance, PixelSource, PixelSpan
 from .packing import Packing, Values, is_packable, native_bytes, samples_first, unpack_frame
 from .parse import extended_offset_table, locate_deflated_pixels
@@ -127,6 +127,5 @@ def _locate_codestreams(loaded: Loaded) -> None:
     if syntax is not None and syntax.is_video:
         return
     frames = instance.pixels.frames
-    table = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None
-    extended = ExtendedOffsets(table[0], table[1]) if table else None
+    extended = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None
     loaded.frames = locate_frames(loaded.data, span, frames, extended)
