@@ -1,0 +1,138 @@
+"""Side by side: one table at the end of a run, each peer's time as a ratio to ours, and the same as JSON.
+
+A benchmark says which job it does and who does it with the fixture `race`; everything else follows from that.
+The machine, the versions of all peers, and the peers that are missing are part of the result.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(BENCH))
+
+OURS = "filmless"
+DISTRIBUTIONS = {"SimpleITK": "SimpleITK", "cv2": "opencv-python-headless", "skimage": "scikit-image"}
+MISSING: set[str] = set()
+VERSIONS: dict[str, str] = {}
+
+
+@pytest.fixture
+def race(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Give `race(job, peer, run, check)`: check what `run()` gives, then time it as `peer` doing `job`."""
+
+    def enter(job: str, peer: str, run: Callable[[], Any], check: Callable[[Any], None]) -> None:
+        check(run())
+        # Asked for this late because a test that skips for a missing peer must not leave it unused.
+        benchmark = request.getfixturevalue("benchmark")
+        benchmark.group = job
+        benchmark.extra_info["peer"] = peer
+        benchmark(run)
+
+    return enter
+
+
+@pytest.fixture(scope="session")
+def peer() -> Callable[[str], ModuleType]:
+    """Give `peer(module)`: the module, its version noted; where it is not installed, that is noted and skipped."""
+
+    def find(module: str) -> ModuleType:
+        try:
+            found = importlib.import_module(module)
+        except ImportError:
+            MISSING.add(module)
+            pytest.skip(f"peer missing: {module}")
+        package = module.split(".")[0]
+        VERSIONS[package] = importlib.metadata.version(DISTRIBUTIONS.get(package, package))
+        return found
+
+    return find
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table, and keep it in bench/results/."""
+    rows = _measured(config)
+    for module in sorted(MISSING):
+        terminalreporter.write_line(f"peer missing: {module}", red=True, bold=True)
+    if not rows:
+        return
+    terminalreporter.section("side by side")
+    terminalreporter.write_line(f"{_machine()}; {_versions()}")
+    for line in _table(rows):
+        terminalreporter.write_line(line)
+    terminalreporter.write_line(f"kept in {_keep(rows)}")
+
+
+def _measured(config: pytest.Config) -> dict[str, list[dict[str, Any]]]:
+    """Give, for each job, its peers with median and spread, fastest first."""
+    session = getattr(config, "_benchmarksession", None)
+    jobs = defaultdict(list)
+    for bench in session.benchmarks if session else ():
+        if bench.stats.data:
+            who = bench.extra_info.get("peer", bench.name)
+            stats = bench.stats
+            row = {"peer": who, "median_s": stats.median, "iqr_s": stats.iqr, "rounds": stats.rounds}
+            jobs[bench.group or bench.name].append(row)
+    return {job: _with_ratios(sorted(rows, key=lambda row: row["median_s"])) for job, rows in jobs.items()}
+
+
+def _with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ours = next((row["median_s"] for row in rows if row["peer"] == OURS), None)
+    return [row | {"ratio": row["median_s"] / ours if ours else None} for row in rows]
+
+
+def _table(jobs: dict[str, list[dict[str, Any]]]) -> list[str]:
+    lines = []
+    for job, rows in jobs.items():
+        lines += ["", f"{job:<46} {'median':>12} {'spread':>12} {'ratio':>8}"]
+        for row in rows:
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}x"
+            spread = _time(row["iqr_s"])
+            lines.append(f"  {row['peer']:<44} {_time(row['median_s']):>12} {spread:>12} {ratio:>8}")
+    return lines
+
+
+def _time(seconds: float) -> str:
+    unit, scale = ("ms", 1e3) if seconds >= 1e-3 else ("µs", 1e6)
+    return f"{seconds * scale:.4g} {unit}"
+
+
+def _keep(jobs: dict[str, list[dict[str, Any]]]) -> Path:
+    now = datetime.now(UTC)
+    path = BENCH / "results" / f"{now:%Y%m%dT%H%M%SZ}.json"
+    path.parent.mkdir(exist_ok=True)
+    result = {
+        "utc": now.isoformat(timespec="seconds"),
+        "machine": _machine(),
+        "versions": {"python": platform.python_version(), OURS: importlib.metadata.version(OURS)} | VERSIONS,
+        "missing_peers": sorted(MISSING),
+        "jobs": jobs,
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path.relative_to(BENCH.parent)
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    about = Path("/proc/cpuinfo")
+    if about.exists():
+        named = (line for line in about.read_text().splitlines() if line.startswith("model name"))
+        model = next(named, f": {model}").split(":", 1)[1].strip()
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}"
+
+
+def _versions() -> str:
+    return ", ".join(f"{module} {version}" for module, version in sorted(VERSIONS.items()))
