@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calls import call4, call5
+from .calls import call4, call5, copy_bytes
 from .crc32c import crc32c_of_bytes
 from .jit import inlined, kernel
 
@@ -36,6 +36,9 @@ BAD_HEADER = 3
 BAD_STREAM = 4
 """A block that zstd cannot decompress to its length."""
 
+Bytes = NDArray[np.uint8]
+Addresses = NDArray[np.int64]
+
 _FLAG_SHUFFLE = 0x01
 _FLAG_STORED = 0x02
 _FLAG_UNSPLIT = 0x10
@@ -43,13 +46,13 @@ _FORMAT_ZSTD = 4 << 5
 
 
 @inlined
-def _put_int32(target: NDArray[np.uint8], at: int, value: int) -> None:
+def _put_int32(target: Bytes, at: int, value: int) -> None:
     for i in range(4):
         target[at + i] = np.uint8((value >> (8 * i)) & 0xFF)
 
 
 @inlined
-def _int32_at(source: NDArray[np.uint8], at: int) -> Any:
+def _int32_at(source: Bytes, at: int) -> Any:
     value = np.int64(0)
     for i in range(4):
         value |= np.int64(source[at + i]) << (8 * i)
@@ -57,7 +60,7 @@ def _int32_at(source: NDArray[np.uint8], at: int) -> Any:
 
 
 @inlined
-def _any_set(data: NDArray[np.uint8]) -> bool:
+def _any_set(data: Bytes) -> bool:
     for value in data:
         if value != 0:
             return True
@@ -72,17 +75,11 @@ def bound_bytes(chunk_bytes: int, block_bytes: int) -> int:
 
 
 @inlined
-def _encode_block(
-    block: NDArray[np.uint8],
-    item_bytes: int,
-    shuffled: NDArray[np.uint8],
-    out: NDArray[np.uint8],
-    native: NDArray[np.int64],
-) -> Any:
+def _encode_block(block: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
     """Write one block's length and stream to `out`; give the bytes written."""
     size = block.size
     call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)
-    # One byte short of the block: a stream that long is not worth it, and Blosc reads "length == block" as stored.
+    # One byte short of the block: a longer stream is not worth it, and Blosc reads "length == block" as stored.
     used = call5(native[0], native[2], out[4:].ctypes.data, size - 1, shuffled.ctypes.data, size)
     if used <= 0:
         out[4 : 4 + size] = shuffled[:size]
@@ -92,15 +89,9 @@ def _encode_block(
 
 
 @inlined
-def _encode_chunk(
-    chunk: NDArray[np.uint8],
-    item_bytes: int,
-    block_bytes: int,
-    shuffled: NDArray[np.uint8],
-    out: NDArray[np.uint8],
-    native: NDArray[np.int64],
-) -> int:
-    """Write one Blosc1 chunk and its CRC to `out`; give the bytes written."""
+def _encode_chunk(chunk: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, native: Addresses) -> int:
+    """Write one Blosc1 chunk and its CRC to `out`; give the bytes written. `shuffled` is one block long."""
+    block_bytes = shuffled.size
     blocks = (chunk.size + block_bytes - 1) // block_bytes
     at = HEADER_BYTES + 4 * blocks
     for b in range(blocks):
@@ -119,52 +110,46 @@ def _encode_chunk(
 
 @kernel
 def encode_chunks(
-    slab: NDArray[np.generic],
-    chunk: NDArray[np.generic],
+    slab: NDArray[Any],
+    chunk_zyx: tuple[int, int, int],
     first: int,
     last: int,
     block_bytes: int,
-    shuffled: NDArray[np.uint8],
-    native: NDArray[np.int64],
-    out: NDArray[np.uint8],
+    native: Addresses,
+    out: Bytes,
     lengths: NDArray[np.int64],
 ) -> int:
     """Encode chunks `first` to `last` (row-major over the slab's grid) of one slab, back to back.
 
-    `slab` is (z, y, x) with z at most one chunk deep; `chunk` is scratch of the chunk's shape; `shuffled` is scratch
-    of a block; `native` holds the addresses (compress, shuffle, compression context); `out` must hold `bound_bytes`
-    a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
+    `slab` is (z, y, x), C-contiguous, at most one chunk deep; `native` holds the addresses (compress, shuffle,
+    compression context); `out` must hold `bound_bytes` a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left
+    out. Gives the bytes written.
     """
     depth, height, width = slab.shape
-    _, chunk_y, chunk_x = chunk.shape
+    chunk_z, chunk_y, chunk_x = chunk_zyx
     across = (width + chunk_x - 1) // chunk_x
-    flat = chunk.reshape(-1).view(np.uint8)
+    row_bytes = chunk_x * slab.itemsize
+    chunk = np.empty(chunk_z * chunk_y * row_bytes, np.uint8)
+    shuffled = np.empty(block_bytes, np.uint8)
     at = 0
     for index in range(first, last):
         y0, x0 = (index // across) * chunk_y, (index % across) * chunk_x
         rows, columns = min(chunk_y, height - y0), min(chunk_x, width - x0)
-        if depth < chunk.shape[0] or rows < chunk_y or columns < chunk_x:
+        if depth < chunk_z or rows < chunk_y or columns < chunk_x:
             chunk[:] = 0
         for z in range(depth):
             for y in range(rows):
-                chunk[z, y, :columns] = slab[z, y0 + y, x0 : x0 + columns]
-        used = 0
-        if _any_set(flat):
-            used = _encode_chunk(flat, chunk.itemsize, block_bytes, shuffled, out[at:], native)
+                target = chunk.ctypes.data + (z * chunk_y + y) * row_bytes
+                source = slab.ctypes.data + ((z * height + y0 + y) * width + x0) * slab.itemsize
+                copy_bytes(target, source, columns * slab.itemsize)
+        used = _encode_chunk(chunk, slab.itemsize, shuffled, out[at:], native) if _any_set(chunk) else 0
         lengths[index - first] = used
         at += used
     return at
 
 
 @inlined
-def _decode_block(
-    source: NDArray[np.uint8],
-    at: int,
-    shuffled: NDArray[np.uint8],
-    block: NDArray[np.uint8],
-    item_bytes: int,
-    native: NDArray[np.int64],
-) -> int:
+def _decode_block(source: Bytes, at: int, item_bytes: int, shuffled: Bytes, block: Bytes, native: Addresses) -> int:
     """Decompress and unshuffle the block whose length word lies at `at`; every length is checked first."""
     if at < HEADER_BYTES or at + 4 > source.size:
         return BAD_HEADER
@@ -172,44 +157,36 @@ def _decode_block(
     if used <= 0 or used > block.size or at + 4 + used > source.size:
         return BAD_HEADER
     stream = source[at + 4 : at + 4 + used]
-    target = shuffled[: block.size] if item_bytes > 1 else block
+    target = shuffled[: block.size]
     if used == block.size:
         target[:] = stream
     elif call5(native[0], native[2], target.ctypes.data, block.size, stream.ctypes.data, used) != block.size:
         return BAD_STREAM
-    if item_bytes > 1:
-        call4(native[1], item_bytes, block.size, shuffled.ctypes.data, block.ctypes.data)
+    call4(native[1], item_bytes, block.size, target.ctypes.data, block.ctypes.data)  # a copy for one byte an item
     return OK
 
 
 @inlined
 def _decode_chunk(
-    source: NDArray[np.uint8],
-    chunk: NDArray[np.uint8],
-    first_byte: int,
-    last_byte: int,
-    item_bytes: int,
-    shuffled: NDArray[np.uint8],
-    native: NDArray[np.int64],
+    source: Bytes, first_byte: int, last_byte: int, item_bytes: int, shuffled: Bytes, chunk: Bytes, native: Addresses
 ) -> int:
-    """Decode the blocks of one chunk that hold bytes `first_byte` to `last_byte`."""
+    """Decode the blocks of one chunk that hold bytes `first_byte` to `last_byte`; `shuffled` is one block long."""
     if source.size < HEADER_BYTES + CRC_BYTES:
         return BAD_RANGE
     body = source[: source.size - CRC_BYTES]
     if np.int64(_int32_at(source, body.size)) != crc32c_of_bytes(body):
         return BAD_CRC
-    block_bytes = _int32_at(body, 8)
     expected = _FORMAT_ZSTD | _FLAG_UNSPLIT | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
-    if body[2] != expected or body[3] != item_bytes or _int32_at(body, 4) != chunk.size:
+    if body[2] != expected or body[3] != item_bytes:
         return BAD_HEADER
-    if block_bytes <= 0 or block_bytes > shuffled.size or block_bytes % item_bytes != 0:
+    if _int32_at(body, 4) != chunk.size or _int32_at(body, 8) != shuffled.size:
         return BAD_HEADER
+    block_bytes = shuffled.size
     if HEADER_BYTES + 4 * ((chunk.size + block_bytes - 1) // block_bytes) > body.size:
         return BAD_HEADER
     for b in range(first_byte // block_bytes, (last_byte + block_bytes - 1) // block_bytes):
         block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
-        at = _int32_at(body, HEADER_BYTES + 4 * b)
-        status = _decode_block(body, at, shuffled, block, item_bytes, native)
+        status = _decode_block(body, _int32_at(body, HEADER_BYTES + 4 * b), item_bytes, shuffled, block, native)
         if status != OK:
             return status
     return OK
@@ -217,25 +194,27 @@ def _decode_chunk(
 
 @kernel
 def decode_chunks(
-    shard: NDArray[np.uint8],
+    shard: Bytes,
     ranges: NDArray[np.uint64],
     origins_zyx: NDArray[np.int64],
-    chunk: NDArray[np.generic],
-    shuffled: NDArray[np.uint8],
-    native: NDArray[np.int64],
-    box: NDArray[np.generic],
+    chunk_zyx: tuple[int, int, int],
+    block_bytes: int,
+    native: Addresses,
+    box: NDArray[Any],
 ) -> tuple[int, int]:
     """Decode chunks of a shard into the box they touch; give (status, index of the chunk that failed).
 
     `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyx` (chunks, 3) is where
-    each chunk's first voxel lies in the box, negative where the chunk begins before it. `chunk` is scratch of the
-    chunk's shape, `shuffled` of a block; `native` holds the addresses (decompress, unshuffle, decompression context).
-    Only the blocks that hold wanted slices are decompressed.
+    each chunk's first voxel lies in the box, negative where the chunk begins before it. `box` is (z, y, x),
+    C-contiguous; `native` holds the addresses (decompress, unshuffle, decompression context). Only the blocks that
+    hold wanted slices are decompressed.
     """
     depth, height, width = box.shape
-    chunk_z, chunk_y, chunk_x = chunk.shape
-    flat = chunk.reshape(-1).view(np.uint8)
-    slice_bytes = chunk_y * chunk_x * chunk.itemsize
+    chunk_z, chunk_y, chunk_x = chunk_zyx
+    row_bytes = chunk_x * box.itemsize
+    slice_bytes = chunk_y * row_bytes
+    chunk = np.empty(chunk_z * slice_bytes, np.uint8)
+    shuffled = np.empty(block_bytes, np.uint8)
     for index in range(len(ranges)):
         oz, oy, ox = origins_zyx[index]
         z0, z1 = max(0, -oz), min(chunk_z, depth - oz)
@@ -250,10 +229,12 @@ def decode_chunks(
         if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
             return BAD_RANGE, index
         source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
-        status = _decode_chunk(source, flat, z0 * slice_bytes, z1 * slice_bytes, chunk.itemsize, shuffled, native)
+        status = _decode_chunk(source, z0 * slice_bytes, z1 * slice_bytes, box.itemsize, shuffled, chunk, native)
         if status != OK:
             return status, index
         for z in range(z0, z1):
             for y in range(y0, y1):
-                box[oz + z, oy + y, ox + x0 : ox + x1] = chunk[z, y, x0:x1]
+                row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0 * box.itemsize
+                target = box.ctypes.data + (((oz + z) * height + oy + y) * width + ox + x0) * box.itemsize
+                copy_bytes(target, row, (x1 - x0) * box.itemsize)
     return OK, -1

@@ -1,4 +1,4 @@
-"""Call a C function by its address from compiled code, without the GIL and without Python.
+"""Call C functions, and copy memory, by address from compiled code, without the GIL and without Python.
 
 The address is data, an argument, so the calling kernel is cached on disk like any other. All parameters and the
 result are 64-bit integers: pointers (`array.ctypes.data`), sizes, and small integers, which both the System V and the
@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import raw_memcpy
 from numba.extending import intrinsic
 
 
@@ -35,3 +36,19 @@ def call4(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any) -> An
 def call5(_typing: Any, _address: Any, _a: Any, _b: Any, _c: Any, _d: Any, _e: Any) -> Any:
     """Call the C function at an address with five 64-bit integers."""
     return _caller(5)
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def copy_bytes(_typing: Any, _target: Any, _source: Any, _count: Any) -> Any:
+    """Copy bytes between addresses; the caller has checked both ranges.
+
+    A row of 32 voxels by slice assignment costs four times as much (18 against 4.7 µs a chunk of 32 × 32 × 32).
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        pointer = ir.IntType(8).as_pointer()
+        target, source = (builder.inttoptr(address, pointer) for address in arguments[:2])
+        raw_memcpy(builder, target, source, arguments[2], ir.Constant(ir.IntType(64), 1))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate

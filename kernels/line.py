@@ -28,8 +28,10 @@ HALF_WEIGHT = 1 << (BINARY_PLACES - WEIGHT_PLACES - 1)
 # With 32 binary places, 2**24 voxels leave 64 bits room for every sum and multiple made below.
 LARGEST_AXIS = 1 << 24
 ONE_VOXEL = 1 << BINARY_PLACES
-# Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take 2.6 not 8.6 ms.
+# Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take a third of the time.
 PREFETCH = 24
+# Samples worked on at a time; their scratch arrays stay in the first cache.
+BLOCK = 128
 
 
 class Plane(NamedTuple):
@@ -158,18 +160,84 @@ def _trilinear_line_across_knots(
 def _trilinear_run(
     volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
-    """Sample steps first to stop, all of them proven to lie between the outermost voxel centres."""
-    flat, scale = volume.reshape(-1), line.dtype.type(2.0**-WEIGHT_PLACES)
-    row = volume.shape[2]
-    slab = volume.shape[1] * row
-    for n in range(first, stop):
-        z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-        ahead = _voxel(slab, row, z + PREFETCH * move[0], y + PREFETCH * move[1], x + PREFETCH * move[2])
+    """Sample steps first to stop, all of them proven to lie between the outermost voxel centres.
+
+    In blocks of three loops, so that the arithmetic before and after the reads becomes vector code.
+    """
+    if first >= stop:
+        return
+    flat, strides = volume.reshape(-1), (volume.shape[1] * volume.shape[2], volume.shape[2])
+    # Unsigned, or Numba would look at the sign of every index, to count from the end.
+    places = np.empty((4, BLOCK + PREFETCH), np.uint64)
+    parts = np.empty((11, BLOCK), line.dtype)
+    for begin in range(first, stop, BLOCK):
+        count = min(BLOCK, stop - begin)
+        start = (at[0] + begin * move[0], at[1] + begin * move[1], at[2] + begin * move[2])
+        _locate(strides, start, move, count, places, parts)
+        _gather(flat, strides, count, places, parts)
+        _interpolate(parts, line[begin : begin + count])
+
+
+@inlined
+def _locate(
+    strides: tuple[int, int],
+    start: tuple[int, int, int],
+    move: tuple[int, int, int],
+    count: int,
+    places: Array,
+    parts: Array,
+) -> None:
+    """Write the near voxel, the offsets to the far ones, and the three weights of each sample of a block.
+
+    Near voxels also for the samples that follow, so that theirs can be asked for ahead.
+    """
+    slab, row = strides
+    kind = parts.dtype.type
+    scale = kind(2.0**-WEIGHT_PLACES)
+    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
+    part_z, part_y, part_x = parts[0], parts[1], parts[2]
+    for n in range(count + PREFETCH):
+        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
+        near[n] = _voxel(slab, row, z, y, x)
+    for n in range(count):
+        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
+        weight_z, weight_y, weight_x = _weight(z), _weight(y), _weight(x)
+        # A zero weight reads the near voxel twice, so that the far one may be anything, or past the end.
+        far_z[n] = slab if weight_z != 0 else 0
+        far_y[n] = row if weight_y != 0 else 0
+        far_x[n] = 1 if weight_x != 0 else 0
+        part_z[n], part_y[n], part_x[n] = kind(weight_z) * scale, kind(weight_y) * scale, kind(weight_x) * scale
+
+
+@inlined
+def _gather(flat: Array, strides: tuple[int, int], count: int, places: Array, parts: Array) -> None:
+    """Read the eight voxels around each sample of a block."""
+    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
+    v0, v1, v2, v3 = parts[3], parts[4], parts[5], parts[6]
+    v4, v5, v6, v7 = parts[7], parts[8], parts[9], parts[10]
+    slab, row = np.uint64(strides[0]), np.uint64(strides[1])
+    for n in range(count):
+        ahead = near[n + PREFETCH]
         prefetch(flat, ahead)
         prefetch(flat, ahead + row)
         prefetch(flat, ahead + slab)
         prefetch(flat, ahead + slab + row)
-        line[n] = _trilinear(flat, slab, row, z, y, x, scale)
+        base, dx, dy, dz = near[n], far_x[n], far_y[n], far_z[n]
+        v0[n], v1[n] = flat[base], flat[base + dx]
+        v2[n], v3[n] = flat[base + dy], flat[base + dy + dx]
+        base += dz
+        v4[n], v5[n] = flat[base], flat[base + dx]
+        v6[n], v7[n] = flat[base + dy], flat[base + dy + dx]
+
+
+@inlined
+def _interpolate(parts: Array, line: Array) -> None:
+    """Blend the eight voxels of each sample of a block."""
+    for n in range(line.size):
+        z, y, x = parts[0, n], parts[1, n], parts[2, n]
+        near = _blend(_blend(parts[3, n], parts[4, n], x), _blend(parts[5, n], parts[6, n], x), y)
+        far = _blend(_blend(parts[7, n], parts[8, n], x), _blend(parts[9, n], parts[10, n], x), y)
+        line[n] = _blend(near, far, z)
 
 
 @inlined
@@ -190,8 +258,8 @@ def _trilinear_along_x(
     scale = line.dtype.type(2.0**-WEIGHT_PLACES)
     for n in range(first, stop):
         x = at[2] + n * move_x - (first_voxel << BINARY_PLACES)
-        weight, near = _weight(x), x >> BINARY_PLACES
-        far = near + (1 if weight != 0 else 0)
+        weight, near = _weight(x), np.uint64(x >> BINARY_PLACES)
+        far = near + np.uint64(1 if weight != 0 else 0)
         line[n] = _blend(blended[near], blended[far], line.dtype.type(weight) * scale)
 
 

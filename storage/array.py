@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import Damaged, InvalidArgument
 from ..kernels import blosc
 from . import native, pool
-from .shape import BLOCK_BYTES, LevelShape
+from .shape import LevelShape
 from .shard import Shard
 
 _WHY = {
@@ -123,14 +123,15 @@ class StoredVolume:
         out: NDArray[np.generic],
     ) -> None:
         """Decode chunks on the pool; each thread gets every n-th run, so that air and body are shared out."""
+        words = out.view(f"u{self.dtype.itemsize}")
+        block_bytes = self._array.level.block_bytes(self.dtype.itemsize)
 
         def decode_run(run: tuple[int, int]) -> None:
             first, last = run
-            chunk = np.empty(self.chunk_shape, self.dtype)
-            shuffled = np.empty(max(BLOCK_BYTES, self.dtype.itemsize), np.uint8)
-            functions = native.decompressor()
             part = ranges[first:last], origins[first:last]
-            status, at = blosc.decode_chunks(shard.bytes, *part, chunk, shuffled, functions, out)
+            status, at = blosc.decode_chunks(
+                shard.bytes, *part, self.chunk_shape, block_bytes, native.decompressor(), words
+            )
             if status != blosc.OK:
                 raise Damaged(f"{shard.path}: chunk {tuple(cells[first + at].tolist())} {_WHY[status]}")
 

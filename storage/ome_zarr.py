@@ -6,7 +6,6 @@ Only metadata is written here, as plain JSON.   Sources: OME-NGFF 0.5 `multiscal
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .pyramid import COMPRESSION_LEVEL
-from .shape import BLOCK_BYTES, LevelShape
+from .shape import LevelShape
 
 _AXES: tuple[dict[str, str], ...] = (
     {"name": "t", "type": "time"},
@@ -63,13 +62,12 @@ def _dataset(n: int, level: LevelShape, spacing_mm_zyx: tuple[float, float, floa
 
 
 def _array(level: LevelShape, dtype: np.dtype[np.generic], names: list[str]) -> dict[str, Any]:
-    chunk_bytes = math.prod(level.chunk) * dtype.itemsize
     blosc = {
         "cname": "zstd",
         "clevel": COMPRESSION_LEVEL,
         "shuffle": "shuffle" if dtype.itemsize > 1 else "noshuffle",
         "typesize": dtype.itemsize,
-        "blocksize": min(BLOCK_BYTES, chunk_bytes),
+        "blocksize": level.block_bytes(dtype.itemsize),
     }
     little = {"name": "bytes", "configuration": {"endian": "little"}} if dtype.itemsize > 1 else {"name": "bytes"}
     sharding = {

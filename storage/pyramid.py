@@ -17,7 +17,7 @@ from ..errors import InvalidArgument
 from ..kernels import blosc
 from . import native, pool
 from .array import chunk_key
-from .shape import BLOCK_BYTES, LevelShape
+from .shape import LevelShape
 from .shard import ShardWriter
 
 Halve = Callable[..., NDArray[np.generic]]
@@ -128,7 +128,7 @@ class _LevelWriter:
     def _encoding_buffers(self) -> list[NDArray[np.uint8]]:
         """Make an output buffer for each thread's run of a slab's chunks; they serve every slab."""
         chunk_bytes = math.prod(self._level.chunk) * self._dtype.itemsize
-        bound = blosc.bound_bytes(chunk_bytes, min(BLOCK_BYTES, chunk_bytes))
+        bound = blosc.bound_bytes(chunk_bytes, self._level.block_bytes(self._dtype.itemsize))
         return [np.empty((last - first) * bound, np.uint8) for first, last in pool.split(self._chunks_across())]
 
     def _chunks_across(self) -> int:
@@ -137,14 +137,14 @@ class _LevelWriter:
 
     def _encode(self, slab: NDArray[np.generic], channel: int) -> None:
         """Encode one channel of a slab on the pool and append its chunks to the shard."""
-        chunk_shape = self._level.chunk[2:]
-        block_bytes = min(BLOCK_BYTES, math.prod(chunk_shape) * self._dtype.itemsize)
+        words = slab.view(f"u{self._dtype.itemsize}")
+        block_bytes = self._level.block_bytes(self._dtype.itemsize)
 
         def encode_run(job: tuple[tuple[int, int], NDArray[np.uint8]]) -> tuple[int, NDArray[np.int64]]:
             (first, last), out = job
             lengths = np.zeros(last - first, np.int64)
-            scratch = np.empty(chunk_shape, self._dtype), first, last, block_bytes, np.empty(block_bytes, np.uint8)
-            used = blosc.encode_chunks(slab, *scratch, native.compressor(COMPRESSION_LEVEL), out, lengths)
+            compressor = native.compressor(COMPRESSION_LEVEL)
+            used = blosc.encode_chunks(words, self._level.chunk[2:], first, last, block_bytes, compressor, out, lengths)
             return used, lengths
 
         runs = pool.split(self._chunks_across())

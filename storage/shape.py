@@ -41,6 +41,10 @@ class LevelShape:
         """Keep of five values those of the Zarr array's axes."""
         return tuple(values[axis] for axis in self.axes)
 
+    def block_bytes(self, item_bytes: int) -> int:
+        """Bytes that Blosc compresses as one."""
+        return min(BLOCK_BYTES, math.prod(self.chunk) * item_bytes)
+
     @property
     def chunks_in_shard(self) -> Shape5:
         """Inner chunks of a shard along each axis."""
