@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
-
-def flush_file(descriptor: int) -> None:
-    """Wait until a file's bytes are on the disk."""
-    os.fsync(descriptor)
+from . import pool
 
 
-def flush_folder(folder: Path) -> None:
-    """Wait until a folder's entries are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def flush(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -29,16 +25,16 @@ def write_whole(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            flush_file(file.fileno())
+            os.fsync(file.fileno())
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    flush_folder(path.parent)
+    flush(path.parent)
 
 
 class HashedFile:
-    """A new file written front to back, hashed as it grows."""
+    """A new file written front to back, hashed as it grows; `flush_tree` makes it durable with its neighbours."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,9 +53,7 @@ class HashedFile:
         return offset
 
     def close(self) -> str:
-        """Flush to the disk; give the SHA-256 as hexadecimal digits."""
-        self._file.flush()
-        flush_file(self._file.fileno())
+        """Finish the file; give its SHA-256 as hexadecimal digits."""
         self._file.close()
         return self._digest.hexdigest()
 
@@ -75,7 +69,5 @@ def hash_file(path: Path) -> str:
 
 
 def flush_tree(folder: Path) -> None:
-    """Wait until every folder below and at `folder` is on the disk."""
-    folders: Iterable[str] = [current for current, _, _ in os.walk(folder)]
-    for current in folders:
-        flush_folder(Path(current))
+    """Wait until every file and folder at and below `folder` is on the disk; many at a time, as disks like it."""
+    pool.run_all(flush, [folder, *folder.rglob("*")])

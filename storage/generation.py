@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import Damaged
-from .durable import HashedFile, flush_folder, flush_tree
+from .durable import HashedFile, flush, flush_tree
 from .home import Home, generation_numbers
 from .manifest import Manifest
 from .pack import GroupedPackWriter, PackWriter
@@ -65,7 +65,7 @@ class GenerationWriter:
         flush_tree(self.folder)
         self.folder.rename(self._series_folder / str(self.number))
         for folder in (self._series_folder, *list(self._series_folder.parents)[:2]):
-            flush_folder(folder)
+            flush(folder)
         return size_bytes
 
     def abandon(self) -> None:
