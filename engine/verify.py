@@ -10,6 +10,7 @@ from ..errors import Damaged
 from ..storage import pool
 from ..storage.durable import hash_file
 from ..storage.generation import SUMS, read_sums
+from ..storage.home import MANIFEST
 from ..storage.published import Published
 from .rebuild import Rebuilder
 
@@ -27,7 +28,11 @@ def find_damage(published: Published, told: Told = lambda _: None) -> list[str]:
     except Damaged as problem:
         return [str(problem)]
     damage = _foreign_files(published.folder, sums)
-    damage += [line for line in pool.run_all(lambda entry: _check_sum(published.folder, *entry), sums.items()) if line]
+    lines = pool.run_all(lambda entry: _check_sum(published.folder, *entry), sums.items())
+    damaged = {name: line for name, line in zip(sums, lines, strict=True) if line}
+    damage += damaged.values()
+    if MANIFEST in damaged:
+        return damage  # it says how instances are put together: without it none can be judged
     rebuilder = Rebuilder(published)
     for number in rebuilder.stack_order():
         damage += _check_instance(published, rebuilder, number)

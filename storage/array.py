@@ -139,5 +139,8 @@ class StoredVolume:
 
 
 def chunk_key(coordinates: tuple[int, ...], level: LevelShape) -> str:
-    """Give a shard's path below its array's folder, by Zarr v3's `default` chunk key encoding."""
-    return "/".join(["c", *map(str, level.without_missing_axes(coordinates))])
+    """Give a shard's file name in its array's folder, by Zarr v3's `default` chunk key encoding.
+
+    The separator is a dot: a level is a shard or a few, and each folder more is one more to make durable.
+    """
+    return ".".join(["c", *map(str, level.without_missing_axes(coordinates))])

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..errors import Damaged
 from .durable import HashedFile, flush, flush_tree
-from .home import Home, generation_numbers
+from .home import MANIFEST, Home, generation_numbers
 from .manifest import Manifest
+from .mapped import check_not_superseded
 from .pack import GroupedPackWriter, PackWriter
 
 SUMS = "SHA256SUMS"
-MANIFEST = "series.json"
 HEADERS = "headers.pack"
 CODESTREAMS = "codestreams.pack"
 
@@ -77,11 +77,12 @@ class GenerationWriter:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a generation's manifest; raises `Damaged` where it is missing or no manifest."""
+    """Read a generation's manifest; raises `Damaged` where it is missing or no manifest, or `Superseded`."""
     path = folder / MANIFEST
     try:
         text = path.read_bytes()
     except OSError as problem:
+        check_not_superseded(path)
         raise Damaged(f"{path}: cannot be read ({problem})") from problem
     return Manifest.from_json(text, path)
 

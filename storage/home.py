@@ -14,6 +14,9 @@ from ..errors import ArchiveExists, Damaged, FilmlessError, NotFound
 from .durable import write_whole
 
 ARCHIVE_FORMAT = 1
+MANIFEST = "series.json"
+"""In every generation's folder, and in no other."""
+_FOLDERS = ("series", "quarantine")
 
 
 class Home:
@@ -38,9 +41,9 @@ class Home:
         """Open the archive at `root`, or make one where the folder is absent or empty."""
         if (root / "archive.json").exists():
             return cls(root)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if root.exists() and not _is_empty_or_begun(root):
             raise ArchiveExists(f"{root} is not an archive and not an empty folder: choose another with --archive")
-        for folder in ("series", "quarantine"):
+        for folder in _FOLDERS:
             (root / folder).mkdir(parents=True, exist_ok=True)
         write_whole(root / "archive.json", json.dumps({"filmless_archive": ARCHIVE_FORMAT, "codec": "open"}).encode())
         return cls(root)
@@ -92,6 +95,18 @@ class Home:
             except BlockingIOError:
                 raise FilmlessError(f"{self.root} is being written by another process: wait for it to end") from None
             yield
+
+
+def _is_empty_or_begun(root: Path) -> bool:
+    """Whether a folder is empty, or holds only what `create` makes before `archive.json` and was stopped amid."""
+    if not root.is_dir():
+        return False
+    for entry in root.iterdir():
+        is_part = entry.name.startswith(".archive.json.") and entry.name.endswith(".part")
+        is_empty_folder = entry.name in _FOLDERS and entry.is_dir() and not any(entry.iterdir())
+        if not (is_part or is_empty_folder):
+            return False
+    return True
 
 
 def generation_numbers(series_folder: Path) -> list[int]:

@@ -85,7 +85,7 @@ def _array(level: LevelShape, dtype: np.dtype[np.generic], names: list[str]) -> 
             "name": "regular",
             "configuration": {"chunk_shape": level.without_missing_axes(level.shard)},
         },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
         "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
         "fill_value": 0.0 if dtype.kind == "f" else 0,
         "dimension_names": names,

@@ -7,7 +7,6 @@ The footer comes last, so a pack cut short is never mistaken for a whole one. Nu
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..errors import Damaged, InvalidArgument
 from ..kernels.crc32c import crc32c
 from . import native
 from .durable import HashedFile
+from .mapped import map_file
 
 _MAGIC = b"FLMSPACK"
 _VERSION = 1
@@ -61,13 +61,9 @@ class Pack:
     """A pack opened for reading, mapped into memory."""
 
     def __init__(self, path: Path) -> None:
-        """Map the file and check its index; raises `Damaged` where it is missing, short or altered."""
+        """Map the file and check its index; raises `Damaged` where it is missing, short or altered, or `Superseded`."""
         self.path = path
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as problem:
-            raise Damaged(f"{path}: cannot be read ({problem})") from problem
+        self._map = map_file(path)
         self._items = self._read_index()
 
     def _read_index(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import Damaged, InvalidArgument, Superseded
+from ..errors import Damaged, InvalidArgument
 from .array import StoredArray
 from .generation import CODESTREAMS, HEADERS, read_manifest
-from .home import Home, generation_numbers
+from .home import Home
 from .manifest import Manifest
 from .pack import GroupedPack, Pack
 
@@ -20,9 +20,6 @@ class Published:
     def __init__(self, home: Home, series_uid: str, generation: int) -> None:
         """Read the manifest; raises `Damaged`, or `Superseded` where a newer generation has taken its place."""
         self.folder = home.generation_folder(series_uid, generation)
-        newest = max(generation_numbers(self.folder.parent), default=0)
-        if newest > generation and not self.folder.exists():
-            raise Superseded(f"series {series_uid}: generation {generation} was replaced by {newest}; open it again")
         self.manifest: Manifest = read_manifest(self.folder)
         if self.manifest.series_instance_uid != series_uid or self.manifest.generation != generation:
             raise Damaged(f"{self.folder}: the manifest is that of another series or generation")

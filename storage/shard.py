@@ -5,7 +5,6 @@ Source: Zarr v3 sharding codec 1.0, `index_location: end`, index codecs `bytes` 
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from ..errors import Damaged
 from ..kernels.blosc import MISSING
 from ..kernels.crc32c import crc32c
 from .durable import HashedFile
+from .mapped import map_file
 
 _CRC_BYTES = 4
 
@@ -51,12 +51,8 @@ class Shard:
     """One shard opened for reading, mapped into memory."""
 
     def __init__(self, path: Path, grid: tuple[int, ...]) -> None:
-        """Map the file and check its index; raises `Damaged` where it is missing, short or altered."""
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as problem:
-            raise Damaged(f"{path}: cannot be read ({problem})") from problem
+        """Map the file and check its index; raises `Damaged` where it is missing, short or altered, or `Superseded`."""
+        self._map = map_file(path)
         index_bytes = int(np.prod(grid)) * 16
         body = len(self._map) - index_bytes - _CRC_BYTES
         if body < 0:
