@@ -60,13 +60,12 @@ class GenerationWriter:
                 self._sums[pack.path] = pack.close()
         self.write(Path(MANIFEST), manifest.to_json())
         lines = sorted(f"{digest}  {path.relative_to(self.folder)}\n" for path, (digest, _) in self._sums.items())
-        size_bytes = sum(size for _, size in self._sums.values())
         self.write(Path(SUMS), "".join(lines).encode())
         flush_tree(self.folder)
         self.folder.rename(self._series_folder / str(self.number))
         for folder in (self._series_folder, *list(self._series_folder.parents)[:2]):
             flush(folder)
-        return size_bytes
+        return sum(size for _, size in self._sums.values())
 
     def abandon(self) -> None:
         """Remove what was written so far."""

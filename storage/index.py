@@ -9,17 +9,17 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Damaged, InvalidArgument, NotFound
+from ..errors import Damaged, FilmlessError, InvalidArgument, NotFound
 from .generation import read_manifest
 from .home import Home
 from .manifest import Manifest
 
 _SCHEMA_VERSION = 1
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE series (
     series_uid TEXT PRIMARY KEY,
     short_id TEXT NOT NULL,
@@ -40,7 +40,6 @@ CREATE TABLE instances (
     sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX instances_by_series ON instances (series_uid);
-PRAGMA user_version = {_SCHEMA_VERSION};
 """
 
 
@@ -73,30 +72,44 @@ class Index:
     def __init__(self, home: Home) -> None:
         """Open the index; where it is missing, unreadable or of another version it is rebuilt from the files."""
         self._home = home
+        if self._version() != _SCHEMA_VERSION:
+            self.rebuild()
+
+    def _version(self) -> int:
+        """Give the schema's version, 0 where the file is missing or no database."""
         try:
             with self._connection() as connection:
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError:
-            version = 0
-        if version != _SCHEMA_VERSION:
-            self.rebuild()
+                return int(connection.execute("PRAGMA user_version").fetchone()[0])
+        except Damaged:
+            return 0
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self._home.index, timeout=30)) as connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            with connection:
-                yield connection
+        """Open the index for one transaction; raises `Damaged` where the file is no sound database."""
+        try:
+            with closing(sqlite3.connect(self._home.index, timeout=30)) as connection:
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA synchronous = FULL")
+                with connection:
+                    yield connection
+        except sqlite3.OperationalError as problem:  # locked, read-only, disk full: the index itself may be sound
+            raise FilmlessError(f"{self._home.index}: {problem}") from problem
+        except sqlite3.DatabaseError as problem:
+            raise Damaged(f"{self._home.index}: {problem}; delete it: it is made anew from the series") from problem
 
-    def rebuild(self) -> int:
-        """Make the index anew from the published generations; give the number of series."""
+    def rebuild(self) -> None:
+        """Make the index anew from the published generations; one that cannot be read is left to `verify`."""
         for suffix in ("", "-wal", "-shm"):
             self._home.index.with_name(self._home.index.name + suffix).unlink(missing_ok=True)
         with self._connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
-        return self.catch_up()
+        for uid, generation in self._home.published():
+            with suppress(Damaged):
+                self._put_published(uid, generation)
+        # The version comes last: an index whose making was stopped is made again.
+        with self._connection() as connection:
+            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def catch_up(self) -> int:
         """Add what was published and not indexed, as a writer that dies between the two leaves it; give the number."""
@@ -104,10 +117,13 @@ class Index:
             known = dict(connection.execute("SELECT series_uid, generation FROM series").fetchall())
         missed = [(uid, generation) for uid, generation in self._home.published() if known.get(uid) != generation]
         for uid, generation in missed:
-            folder = self._home.generation_folder(uid, generation)
-            size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-            self.put(read_manifest(folder), size_bytes)
+            self._put_published(uid, generation)
         return len(missed)
+
+    def _put_published(self, series_uid: str, generation: int) -> None:
+        folder = self._home.generation_folder(series_uid, generation)
+        size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        self.put(read_manifest(folder), size_bytes)
 
     def put(self, manifest: Manifest, archived_bytes: int) -> None:
         """Make a generation the current one of its series; durable when this returns."""
