@@ -6,7 +6,7 @@ the stored value at the window's centre: subtracting it first is exact for integ
 to 1/1000 of a grey level wherever the window lies. Integers up to 16 bits and float32 are worked in float32,
 the others in float64.
 
-The loops hold no branch, so LLVM turns them into vector code: 512 x 512 int16 in 11 µs, twice a memcpy.
+The loops hold no branch, so LLVM turns them into vector code: 512 x 512 int16 in 15 µs, where a memcpy takes 6.
 """
 
 from __future__ import annotations
