@@ -110,8 +110,9 @@ def _encode_chunk(chunk: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, na
 
 @kernel
 def encode_chunks(
-    slab: NDArray[Any],
-    chunk_zyx: tuple[int, int, int],
+    slab: Bytes,
+    item_bytes: int,
+    chunk_zyb: tuple[int, int, int],
     first: int,
     last: int,
     block_bytes: int,
@@ -121,28 +122,27 @@ def encode_chunks(
 ) -> int:
     """Encode chunks `first` to `last` (row-major over the slab's grid) of one slab, back to back.
 
-    `slab` is (z, y, x), C-contiguous, at most one chunk deep; `native` holds the addresses (compress, shuffle,
-    compression context); `out` must hold `bound_bytes` a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left
-    out. Gives the bytes written.
+    `slab` is (z, y, bytes of a row), C-contiguous, at most one chunk deep: bytes, so that one compilation serves all
+    types of items. `native` holds the addresses (compress, shuffle, compression context); `out` must hold
+    `bound_bytes` a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
     """
     depth, height, width = slab.shape
-    chunk_z, chunk_y, chunk_x = chunk_zyx
-    across = (width + chunk_x - 1) // chunk_x
-    row_bytes = chunk_x * slab.itemsize
+    chunk_z, chunk_y, row_bytes = chunk_zyb
+    across = (width + row_bytes - 1) // row_bytes
     chunk = np.empty(chunk_z * chunk_y * row_bytes, np.uint8)
     shuffled = np.empty(block_bytes, np.uint8)
     at = 0
     for index in range(first, last):
-        y0, x0 = (index // across) * chunk_y, (index % across) * chunk_x
-        rows, columns = min(chunk_y, height - y0), min(chunk_x, width - x0)
-        if depth < chunk_z or rows < chunk_y or columns < chunk_x:
+        y0, x0 = (index // across) * chunk_y, (index % across) * row_bytes
+        rows, columns = min(chunk_y, height - y0), min(row_bytes, width - x0)
+        if depth < chunk_z or rows < chunk_y or columns < row_bytes:
             chunk[:] = 0
         for z in range(depth):
             for y in range(rows):
                 target = chunk.ctypes.data + (z * chunk_y + y) * row_bytes
-                source = slab.ctypes.data + ((z * height + y0 + y) * width + x0) * slab.itemsize
-                copy_bytes(target, source, columns * slab.itemsize)
-        used = _encode_chunk(chunk, slab.itemsize, shuffled, out[at:], native) if _any_set(chunk) else 0
+                source = slab.ctypes.data + (z * height + y0 + y) * width + x0
+                copy_bytes(target, source, columns)
+        used = _encode_chunk(chunk, item_bytes, shuffled, out[at:], native) if _any_set(chunk) else 0
         lengths[index - first] = used
         at += used
     return at
@@ -196,30 +196,30 @@ def _decode_chunk(
 def decode_chunks(
     shard: Bytes,
     ranges: NDArray[np.uint64],
-    origins_zyx: NDArray[np.int64],
-    chunk_zyx: tuple[int, int, int],
+    origins_zyb: NDArray[np.int64],
+    item_bytes: int,
+    chunk_zyb: tuple[int, int, int],
     block_bytes: int,
     native: Addresses,
-    box: NDArray[Any],
+    box: Bytes,
 ) -> tuple[int, int]:
     """Decode chunks of a shard into the box they touch; give (status, index of the chunk that failed).
 
-    `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyx` (chunks, 3) is where
-    each chunk's first voxel lies in the box, negative where the chunk begins before it. `box` is (z, y, x),
-    C-contiguous; `native` holds the addresses (decompress, unshuffle, decompression context). Only the blocks that
-    hold wanted slices are decompressed.
+    `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyb` (chunks, 3) is where
+    each chunk's first voxel lies in the box, negative where the chunk begins before it. `box` is (z, y, bytes of a
+    row), C-contiguous; `native` holds the addresses (decompress, unshuffle, decompression context). Only the blocks
+    that hold wanted slices are decompressed.
     """
     depth, height, width = box.shape
-    chunk_z, chunk_y, chunk_x = chunk_zyx
-    row_bytes = chunk_x * box.itemsize
+    chunk_z, chunk_y, row_bytes = chunk_zyb
     slice_bytes = chunk_y * row_bytes
     chunk = np.empty(chunk_z * slice_bytes, np.uint8)
     shuffled = np.empty(block_bytes, np.uint8)
     for index in range(len(ranges)):
-        oz, oy, ox = origins_zyx[index]
+        oz, oy, ox = origins_zyb[index]
         z0, z1 = max(0, -oz), min(chunk_z, depth - oz)
         y0, y1 = max(0, -oy), min(chunk_y, height - oy)
-        x0, x1 = max(0, -ox), min(chunk_x, width - ox)
+        x0, x1 = max(0, -ox), min(row_bytes, width - ox)
         if z0 >= z1 or y0 >= y1 or x0 >= x1:
             continue
         offset, length = ranges[index, 0], ranges[index, 1]
@@ -229,12 +229,12 @@ def decode_chunks(
         if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
             return BAD_RANGE, index
         source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
-        status = _decode_chunk(source, z0 * slice_bytes, z1 * slice_bytes, box.itemsize, shuffled, chunk, native)
+        status = _decode_chunk(source, z0 * slice_bytes, z1 * slice_bytes, item_bytes, shuffled, chunk, native)
         if status != OK:
             return status, index
         for z in range(z0, z1):
             for y in range(y0, y1):
-                row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0 * box.itemsize
-                target = box.ctypes.data + (((oz + z) * height + oy + y) * width + ox + x0) * box.itemsize
-                copy_bytes(target, row, (x1 - x0) * box.itemsize)
+                row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0
+                target = box.ctypes.data + ((oz + z) * height + oy + y) * width + ox + x0
+                copy_bytes(target, row, x1 - x0)
     return OK, -1

@@ -74,13 +74,17 @@ class StoredVolume:
     ) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`, (z, y, x), as a C-contiguous array.
 
-        `wanted`, a boolean for each chunk that the box touches, leaves the other chunks' voxels undefined. Raises
+        `wanted`, a boolean for each chunk that the box touches, leaves the other chunks' voxels undefined; `out` is
+        filled where it is given. Raises
         `Damaged` naming the shard and chunk where stored bytes are not what was written.
         """
         if not all(0 <= a <= b <= n for a, b, n in zip(start, stop, self.shape, strict=True)):
             raise InvalidArgument(f"the box {start} to {stop} is not inside the level's {self.shape}")
+        shape = tuple(b - a for a, b in zip(start, stop, strict=True))
         if out is None:
-            out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
+            out = np.empty(shape, self.dtype)
+        elif out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
+            raise InvalidArgument(f"out must be a C-contiguous {self.dtype} array of {shape}")
         if out.size:
             for z_shard in self._shards_touched(start, stop):
                 self._read_from_shard(z_shard, start, stop, wanted, out)
@@ -122,20 +126,29 @@ class StoredVolume:
         cells: NDArray[np.int64],
         out: NDArray[np.generic],
     ) -> None:
-        """Decode chunks on the pool; each thread gets every n-th run, so that air and body are shared out."""
-        words = out.view(f"u{self.dtype.itemsize}")
-        block_bytes = self._array.level.block_bytes(self.dtype.itemsize)
+        """Decode chunks on the pool; each thread gets every n-th, so that air and body are shared out."""
+        item_bytes = self.dtype.itemsize
+        z, y, x = self.chunk_shape
+        chunk_zyb, block_bytes = (z, y, x * item_bytes), self._array.level.block_bytes(item_bytes)
+        origins = origins * np.array([1, 1, item_bytes])
+        threads = len(pool.split(len(ranges), _FEW_CHUNKS))
 
-        def decode_run(run: tuple[int, int]) -> None:
-            first, last = run
-            part = ranges[first:last], origins[first:last]
+        def decode_part(thread: int) -> None:
+            chosen = slice(thread, None, threads)
             status, at = blosc.decode_chunks(
-                shard.bytes, *part, self.chunk_shape, block_bytes, native.decompressor(), words
+                shard.bytes,
+                np.ascontiguousarray(ranges[chosen]),
+                np.ascontiguousarray(origins[chosen]),
+                item_bytes,
+                chunk_zyb,
+                block_bytes,
+                native.decompressor(),
+                out.view(np.uint8),
             )
             if status != blosc.OK:
-                raise Damaged(f"{shard.path}: chunk {tuple(cells[first + at].tolist())} {_WHY[status]}")
+                raise Damaged(f"{shard.path}: chunk {tuple(cells[chosen][at].tolist())} {_WHY[status]}")
 
-        pool.run_all(decode_run, pool.split(len(ranges), _FEW_CHUNKS))
+        pool.run_all(decode_part, range(threads))
 
 
 def chunk_key(coordinates: tuple[int, ...], level: LevelShape) -> str:

@@ -55,7 +55,7 @@ def run_all(function: Callable[[Item], Result], items: Iterable[Item]) -> list[R
 
 
 def split(count: int, least: int = 1) -> Sequence[tuple[int, int]]:
-    """Cut `range(count)` into one run a thread, none shorter than `least` where that can be."""
+    """Cut `range(count)` into one run a thread, or fewer, so that none is shorter than `least`."""
     parts = max(1, min(thread_count(), count // least))
     bounds = [count * part // parts for part in range(parts + 1)]
     return list(itertools.pairwise(bounds))

@@ -137,14 +137,16 @@ class _LevelWriter:
 
     def _encode(self, slab: NDArray[np.generic], channel: int) -> None:
         """Encode one channel of a slab on the pool and append its chunks to the shard."""
-        words = slab.view(f"u{self._dtype.itemsize}")
-        block_bytes = self._level.block_bytes(self._dtype.itemsize)
+        item_bytes = self._dtype.itemsize
+        z, y, x = self._level.chunk[2:]
+        form = item_bytes, (z, y, x * item_bytes)
+        block_bytes = self._level.block_bytes(item_bytes)
 
         def encode_run(job: tuple[tuple[int, int], NDArray[np.uint8]]) -> tuple[int, NDArray[np.int64]]:
             (first, last), out = job
             lengths = np.zeros(last - first, np.int64)
             compressor = native.compressor(COMPRESSION_LEVEL)
-            used = blosc.encode_chunks(words, self._level.chunk[2:], first, last, block_bytes, compressor, out, lengths)
+            used = blosc.encode_chunks(slab.view(np.uint8), *form, first, last, block_bytes, compressor, out, lengths)
             return used, lengths
 
         runs = pool.split(self._chunks_across())
