@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from . import pool
@@ -59,7 +60,8 @@ class HashedFile:
 
     def abandon(self) -> None:
         """Close without promises; the caller removes the folder."""
-        self._file.close()
+        with suppress(OSError):  # on a full disk the last bytes cannot be written
+            self._file.close()
 
 
 def hash_file(path: Path) -> str:
