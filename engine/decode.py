@@ -205,7 +205,7 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
     _check_end(codestream)
     if description.samples_per_pixel == 1:
         samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream), "JPEG")
-        return _from_codec(samples, description)
+        return _from_codec(_clipped(samples, description, header), description)
     if header.process != _JPEG_LOSSLESS and _is_ybr(header, description):
         samples = _guarded(
             lambda: imagecodecs.jpeg8_decode(codestream, colorspace="YCBCR", outcolorspace="RGB"), "JPEG"
@@ -213,6 +213,17 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
         return _from_codec(samples, description, "RGB")
     samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), "JPEG")
     return _from_codec(samples, description)
+
+
+def _clipped(samples: NDArray[Any], description: PixelDescription, header: CodestreamHeader) -> NDArray[Any]:
+    """Bring what a lossy process gave beyond Bits Stored back to white, before unused bits are removed.
+
+    Codestreams of 12 bits hold pixels of 10 or 11, and overshoot at edges: cut to 10 bits, 1024 would show black.
+    """
+    if header.process == _JPEG_LOSSLESS or description.is_signed:
+        return samples
+    white = min((1 << description.bits_stored) - 1, np.iinfo(samples.dtype).max)
+    return np.minimum(samples, white)
 
 
 def _is_ybr(header: CodestreamHeader, description: PixelDescription) -> bool:
