@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import FilmlessError
+from ..kernels.jit import on_first_compilation
 from . import console, demo, export, ingest, render, show
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ def options(
 
 def main() -> None:
     """Run the command line; never shows a traceback unless --debug asks for it."""
+    on_first_compilation(console.tell_of_compiling)
     try:
         app()
     except KeyboardInterrupt:

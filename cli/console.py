@@ -61,6 +61,11 @@ def progress_bars() -> Iterator[ToldProgress]:
             shown.stop()
 
 
+def tell_of_compiling() -> None:
+    """Say why the first run takes longer."""
+    err.print("[dim]compiling kernels for this machine; later runs load them from the cache[/]", soft_wrap=True)
+
+
 def bytes_text(size: float) -> str:
     """Give a size as people read it, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numba
 from numba import config
+from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,6 +44,25 @@ def _cache_folder() -> Path | None:
 
 
 CACHE_FOLDER = _cache_folder()
+
+
+def on_first_compilation(tell: Callable[[], None]) -> None:
+    """Call `tell` once, when a kernel is about to be compiled because no cache has it."""
+
+    class Listener(event.Listener):  # type: ignore[misc] # Numba ships no types
+        def on_start(self, event: object) -> None:
+            nonlocal tell
+            said, tell = tell, _say_nothing
+            said()
+
+        def on_end(self, event: object) -> None:
+            """Nothing is to be told then."""
+
+    event.register("numba:compile", Listener())
+
+
+def _say_nothing() -> None:
+    """Tell nobody any more."""
 
 
 def kernel(function: Function) -> Function:

@@ -33,7 +33,7 @@ class Home:
             ) from None
         except (OSError, ValueError) as problem:
             raise Damaged(f"{self.description}: cannot be read ({problem})") from problem
-        if about.get("filmless_archive") != ARCHIVE_FORMAT:
+        if not isinstance(about, dict) or about.get("filmless_archive") != ARCHIVE_FORMAT:
             raise Damaged(f"{self.description}: this archive's format is not {ARCHIVE_FORMAT}; update Filmless")
 
     @classmethod
