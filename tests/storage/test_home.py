@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from filmless.errors import ArchiveExists, Damaged, FilmlessError, NotFound
+from filmless.storage.home import Home
+from generations import publish
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home.create(tmp_path / "archive")
+
+
+def test_an_archive_is_made_where_nothing_is_and_opened_where_it_is(tmp_path):
+    for _ in range(2):
+        assert Home.create(tmp_path / "deep" / "below").root == tmp_path / "deep" / "below"
+
+
+def test_an_empty_folder_becomes_an_archive(tmp_path):
+    Home.create(tmp_path)
+
+    assert Home(tmp_path).root == tmp_path
+
+
+@pytest.mark.parametrize("name", ["letter.txt", ".hidden", "series/letter.txt"])
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("precious")
+
+    with pytest.raises(ArchiveExists, match="not an archive and not an empty folder"):
+        Home.create(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+
+
+def test_a_file_in_place_of_an_archive_is_refused(tmp_path):
+    (tmp_path / "archive").write_text("x")
+
+    with pytest.raises(ArchiveExists):
+        Home.create(tmp_path / "archive")
+
+
+@pytest.mark.parametrize("left", [["series"], ["series", "quarantine"], ["quarantine", ".archive.json.77.part"]])
+def test_an_archive_whose_making_was_stopped_is_made_again(tmp_path, left):
+    for name in left:
+        (tmp_path / name).touch() if name.startswith(".") else (tmp_path / name).mkdir()
+
+    Home.create(tmp_path)
+
+    assert Home(tmp_path).description.exists()
+
+
+def test_no_archive_is_not_found(tmp_path):
+    with pytest.raises(NotFound, match="--archive"):
+        Home(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"filmless_archive": 2}', '{"filmless_archive": null}'])
+def test_a_description_that_is_none_of_ours_is_damaged(home, text):
+    home.description.write_text(text)
+
+    with pytest.raises(Damaged, match=r"archive\.json"):
+        Home(home.root)
+
+
+def test_published_series_are_told_with_their_newest_generation(home):
+    publish(home, "1.2.3")
+    publish(home, "1.2.4")
+    publish(home, "1.2.4")
+    (home.series_folder("1.2.5")).mkdir(parents=True)
+
+    assert sorted(home.published()) == [("1.2.3", 1), ("1.2.4", 2)]
+
+
+def test_leftovers_of_a_writer_that_died_are_swept_and_nothing_else(home):
+    publish(home, "1.2.3")
+    kept = {path for path in home.root.rglob("*") if path.is_file()}
+    for leftover in (home.series_folder("1.2.3") / ".new-7-ab", home.series_folder("1.2.9") / ".old-1-cd"):
+        (leftover / "stack-0.ome.zarr").mkdir(parents=True)
+        (leftover / "stack-0.ome.zarr" / "zarr.json").write_text("x")
+    (home.quarantine / ".abc.dcm.77.part").write_text("x")
+
+    home.sweep()
+
+    assert {path for path in home.root.rglob("*") if path.is_file()} == kept
+    assert not list((home.root / "series").rglob(".*"))
+
+
+def test_a_second_writer_in_the_same_process_is_refused(home):
+    with (
+        home.writing(),
+        pytest.raises(FilmlessError, match="being written by another process"),
+        Home(home.root).writing(),
+    ):
+        pass
+
+
+def test_a_writer_in_another_process_is_refused_until_the_first_ends(home):
+    code = (
+        "import sys; from pathlib import Path; from filmless.storage.home import Home\n"
+        "with Home(Path(sys.argv[1])).writing(): print('writing')"
+    )
+    command = [sys.executable, "-c", code, str(home.root)]
+
+    with home.writing():
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    allowed = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert refused.returncode == 1
+    assert f"{home.root} is being written by another process: wait for it to end" in refused.stderr
+    assert allowed.stdout == "writing\n"
+
+
+def test_the_lock_is_free_again_after_an_error(home):
+    with pytest.raises(ZeroDivisionError), home.writing():
+        1 / 0  # noqa: B018  any error will do
+
+    with home.writing():
+        pass
