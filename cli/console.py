@@ -66,6 +66,11 @@ def tell_of_compiling() -> None:
     err.print("[dim]compiling kernels for this machine; later runs load them from the cache[/]", soft_wrap=True)
 
 
+def count_text(number: int, word: str, plural: str = "") -> str:
+    """Give a count with its word, "1 series" or "3 instances"."""
+    return f"{number} {word if number == 1 else plural or word + 's'}"
+
+
 def bytes_text(size: float) -> str:
     """Give a size as people read it, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..engine.archive import open_archive
-from .console import bytes_text, fail, out, progress_bars
+from .console import bytes_text, count_text, fail, out, progress_bars
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
 DAMAGED = 4
@@ -24,7 +24,7 @@ def export(
     with progress_bars() as progress:
         paths = opened.export(folder, progress)
     out.print(
-        f"{len(paths)} instances, {bytes_text(opened.row.received_bytes)}, each equal to the file received: {folder}",
+        f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}, each equal to the file received: {folder}",
         soft_wrap=True,
     )
 
@@ -43,8 +43,10 @@ def verify(
     for line in damage:
         fail(line)
     if damage:
-        out.print(f"{len(damage)} things are wrong")
+        out.print(f"{count_text(len(damage), 'thing')} wrong")
         raise typer.Exit(DAMAGED)
     checked = [opened.series(series).row] if series else opened.contents()
     instances, size = sum(row.instances for row in checked), sum(row.received_bytes for row in checked)
-    out.print(f"{instances} instances of {len(checked)} series rebuild to the {bytes_text(size)} received: all is well")
+    out.print(
+        f"{count_text(instances, 'instance')} of {len(checked)} series rebuild to the {bytes_text(size)} received: all is well"
+    )

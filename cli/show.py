@@ -15,7 +15,7 @@ from ..engine.series import Series
 from ..engine.stack import Stack
 from ..engine.transfer_syntax import name_of
 from ..storage.index import SeriesRow
-from .console import bytes_text, out
+from .console import bytes_text, count_text, out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, AsJson, SeriesName
 
 
@@ -30,15 +30,16 @@ def list_series(archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = F
         _print_study(list(study))
     received, archived = sum(row.received_bytes for row in rows), sum(row.archived_bytes for row in rows)
     out.print(
-        f"{len({row.attributes.get('PatientID', '') for row in rows})} patients, "
-        f"{len({row.study_uid for row in rows})} studies, {len(rows)} series, "
-        f"{sum(row.instances for row in rows)} instances, {bytes_text(received)} received, "
+        f"{count_text(len({row.attributes.get('PatientID', '') for row in rows}), 'patient')}, "
+        f"{count_text(len({row.study_uid for row in rows}), 'study', 'studies')}, {len(rows)} series, "
+        f"{count_text(sum(row.instances for row in rows), 'instance')}, {bytes_text(received)} received, "
         f"{bytes_text(archived)} kept",
         soft_wrap=True,
     )
     aside = opened.set_aside()
     if aside:
-        out.print(f"{len(aside)} files are set aside in {escape(str(archive / 'quarantine'))}", soft_wrap=True)
+        files = count_text(len(aside), "file")
+        out.print(f"{files} set aside in {escape(str(archive / 'quarantine'))}", soft_wrap=True)
 
 
 def _print_study(rows: list[SeriesRow]) -> None:
@@ -60,7 +61,7 @@ def _print_study(rows: list[SeriesRow]) -> None:
 
 def _cells(row: SeriesRow) -> tuple[str, ...]:
     get = row.attributes.get
-    stacks = [stack.partition(":")[0] for stack in row.stacks]
+    stacks = [stack.partition(":")[0].replace(" × ", "×") for stack in row.stacks]
     return (
         f"  {row.short_id}",
         get("Modality", ""),

@@ -223,7 +223,8 @@ def _clipped(samples: NDArray[Any], description: PixelDescription, header: Codes
     if header.process == _JPEG_LOSSLESS or description.is_signed:
         return samples
     white = min((1 << description.bits_stored) - 1, np.iinfo(samples.dtype).max)
-    return np.minimum(samples, white)
+    clipped: NDArray[Any] = np.minimum(samples, white)
+    return clipped
 
 
 def _is_ybr(header: CodestreamHeader, description: PixelDescription) -> bool:

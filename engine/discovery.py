@@ -12,7 +12,6 @@ from typing import BinaryIO
 from ..errors import FilmlessError, NotDicom, NotFound, Truncated
 from ..kernels.crc32c import crc32c
 from .instance import Instance
-from .packing import native_bytes
 from .parse import parse_head
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -90,26 +89,12 @@ def _read_head(file: BinaryIO, size_bytes: int) -> tuple[bytes, Instance]:
             head += more
 
 
-def _check_complete(instance: Instance, size_bytes: int) -> None:
-    """Raise `Truncated` where native pixels cannot all be in the file; codestreams are checked when it is read."""
-    span = instance.pixel_span
-    if instance.pixels is None or span is None or span.is_encapsulated:
-        return
-    needed, there = native_bytes(instance.pixels), min(span.length, size_bytes - span.offset)
-    if there < needed:
-        frames = f"{instance.pixels.frames} frames need" if instance.pixels.frames > 1 else "the frame needs"
-        raise Truncated(
-            f"{frames} {needed} bytes of pixels, of which {max(there, 0)} are there: the file was cut short"
-        )
-
-
 def examine(path: Path) -> Found | Rejected:
     """Read a file's head and parse the instance in it; never raises for what a file holds."""
     try:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
             head, instance = _read_head(file, size_bytes)
-            _check_complete(instance, size_bytes)
     except OSError as problem:
         return Rejected(path, problem.strerror or str(problem), "unreadable")
     except NotDicom as problem:

@@ -21,7 +21,7 @@ from .instance import PixelSpan
 Fragment = tuple[int, int]
 """Offset and length of a fragment's bytes, the item header left out."""
 
-_ITEM_HEADER_BYTES = 8
+ITEM_HEADER_BYTES = 8
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ", b"\xff\x0a")
 """SOI with a marker after it, SOC with SIZ after it, the JP2 signature box, a bare JPEG XL codestream."""
 _ENDS = (b"\xff\xd9", b"\xff\xd9\x00")
@@ -74,7 +74,7 @@ def locate_frames(
         raise Truncated(f"{frames} frames are declared; the pixel data holds {len(fragments)} fragments")
     if frames == 1:
         return [fragments]
-    origin = fragments[0][0] - _ITEM_HEADER_BYTES
+    origin = fragments[0][0] - ITEM_HEADER_BYTES
     located = _by_extended_table(fragments, frames, origin, extended)
     located = located or _by_starts(fragments, frames, _basic_starts(data, basic, fragments, origin))
     if located is None and len(fragments) == frames:
@@ -102,7 +102,7 @@ def _by_extended_table(
     by_offset = dict(fragments)
     located = []
     for offset, length in zip(extended.offsets, extended.lengths, strict=True):
-        start = origin + offset + _ITEM_HEADER_BYTES
+        start = origin + offset + ITEM_HEADER_BYTES
         present = by_offset.get(start, -1)
         if not length <= present <= length + 1:
             return None
@@ -114,7 +114,7 @@ def _basic_starts(data: Buffer, basic: Fragment, fragments: list[Fragment], orig
     """Give the index of the fragment each offset points at; -1 where it points at none."""
     raw = bytes(data[basic[0] : basic[0] + basic[1]])
     offsets = struct.unpack_from(f"<{len(raw) // 4}I", raw)
-    index = {start - _ITEM_HEADER_BYTES - origin: number for number, (start, _) in enumerate(fragments)}
+    index = {start - ITEM_HEADER_BYTES - origin: number for number, (start, _) in enumerate(fragments)}
     return [index.get(offset, -1) for offset in offsets]
 
 

@@ -60,6 +60,11 @@ class PixelDescription:
             samples = 2
         return self.rows * self.columns * samples * self.bits_allocated
 
+    @property
+    def native_bytes(self) -> int:
+        """Bytes of all frames as a native pixel element, without its padding."""
+        return -(-self.frames * self.frame_bits // 8)
+
 
 @dataclass(frozen=True, slots=True)
 class PixelSpan:

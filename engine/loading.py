@@ -13,7 +13,7 @@ from ..kernels.stored_values import swap_pairs
 from .decode import decode_frame
 from .encapsulation import Fragment, locate_frames, read_codestream, scan_encapsulated
 from .instance import Instance, PixelSource, PixelSpan
-from .packing import Packing, Values, is_packable, native_bytes, samples_first, unpack_frame
+from .packing import Packing, Values, is_packable, samples_first, unpack_frame
 from .parse import extended_offset_table, locate_deflated_pixels
 from .transfer_syntax import TRANSFER_SYNTAXES
 
@@ -105,7 +105,7 @@ def load(source: Source, instance: Instance) -> Loaded:
 def _locate_native_pixels(loaded: Loaded, holder: bytes, span: PixelSpan) -> None:
     description = loaded.instance.pixels
     assert description is not None
-    needed, is_big_endian = native_bytes(description), span.is_big_endian
+    needed, is_big_endian = description.native_bytes, span.is_big_endian
     loaded.pixels = memoryview(holder)[span.offset : span.offset + needed]
     if len(loaded.pixels) < needed:
         raise Truncated(f"{description.frames} frames need {needed} bytes of pixels; {len(loaded.pixels)} are there")

@@ -51,11 +51,6 @@ class Packing:
         return cls(PixelDescription(**stored["description"]), stored["is_big_endian"], stored["fill"])
 
 
-def native_bytes(description: PixelDescription) -> int:
-    """Give the bytes of a native pixel element, without its padding."""
-    return -(-description.frames * description.frame_bits // 8)
-
-
 def is_packable(description: PixelDescription) -> bool:
     """Whether stored values alone can tell the bytes: not where two pixels share their chroma (4:2:2)."""
     return description.photometric_interpretation != "YBR_FULL_422"

@@ -13,7 +13,7 @@ from typing import Literal
 from ..errors import FormatError, Truncated, UnsupportedPixels
 from ..kernels.elements import PIXEL_TAGS, UNDEFINED_LENGTH
 from .data_set import Buffer, DataSet, tag_name
-from .encapsulation import ExtendedOffsets, scan_encapsulated
+from .encapsulation import ITEM_HEADER_BYTES, ExtendedOffsets, scan_encapsulated
 from .frame_table import read_frame_table
 from .functional_groups import PER_FRAME_GROUPS, SHARED_GROUPS, read_functional_groups, shared_macro
 from .instance import FrameTable, Instance, PixelDescription, PixelSpan
@@ -83,8 +83,8 @@ def parse_head(prefix: bytes, file_size: int) -> Instance:
     """Parse a file of which only the first bytes are here.
 
     The prefix must reach the pixel data's value (`pixel_span.offset`), or the end where there is no pixel
-    data: otherwise `Truncated`, and the caller reads more. The pixels' completeness is not checked, and the
-    span of encapsulated pixels reaches to the end of the file. Raises as `parse_instance` does.
+    data: otherwise `Truncated`, and the caller reads more. Of encapsulated pixels nothing is checked but that
+    there is room for them, and their span reaches to the end of the file. Raises as `parse_instance` does.
     """
     return _read_instance(read_part10(prefix, file_size))
 
@@ -127,6 +127,9 @@ def _read_instance(part: Part10) -> Instance:
     if class_uid == DICOMDIR_SOP_CLASS:
         return _directory(part)
     pixels = _read_pixels(part)
+    span = None if pixels is None else _read_span(part, pixels)
+    if pixels is not None and span is not None:
+        _check_room(pixels, span, part)
     return Instance(
         sop_instance_uid=_uid(data_set, _SOP_INSTANCE, "SOP Instance UID"),
         sop_class_uid=class_uid,
@@ -136,12 +139,29 @@ def _read_instance(part: Part10) -> Instance:
         instance_number=data_set.integer(0x00200013, "IS"),
         attributes=_read_attributes(data_set),
         pixels=pixels,
-        pixel_span=None if pixels is None or part.is_deflated else _read_span(part, pixels),
+        pixel_span=None if part.is_deflated else span,
         frames=None if pixels is None else _read_frames(data_set, pixels.frames),
         voi_function=_meaning(data_set, 0x00281056, 0x00289132) or "LINEAR",
         rescale_type=_meaning(data_set, 0x00281054, 0x00289145),
         padding_value=_padding_value(data_set, pixels),
     )
+
+
+def _check_room(pixels: PixelDescription, span: PixelSpan, part: Part10) -> None:
+    """Raise `Truncated` where the declared frames cannot all be in the file.
+
+    Asked before anything is made a frame long: Number of Frames is whatever a file says.
+    """
+    there = max(min(span.length, part.data_bytes - span.offset), 0)
+    if span.is_encapsulated:
+        syntax = TRANSFER_SYNTAXES.get(part.transfer_syntax_uid)
+        needed = pixels.frames * (1 if syntax is not None and syntax.is_video else ITEM_HEADER_BYTES)
+    else:
+        needed = pixels.native_bytes
+    if there < needed:
+        frames = "1 frame needs" if pixels.frames == 1 else f"{pixels.frames} frames need"
+        least = "at least " if span.is_encapsulated else ""
+        raise Truncated(f"{frames} {least}{needed} bytes of pixels; {there} are there")
 
 
 def _directory(part: Part10) -> Instance:
@@ -242,17 +262,13 @@ def _read_span(part: Part10, pixels: PixelDescription) -> PixelSpan:
     offset, length = place
     syntax = TRANSFER_SYNTAXES.get(part.transfer_syntax_uid)
     is_encapsulated = length == UNDEFINED_LENGTH or (
-        syntax is not None and syntax.is_encapsulated and length < _native_bytes(pixels)
+        syntax is not None and syntax.is_encapsulated and length < pixels.native_bytes
     )
     is_big_endian = part.data_set.encoding.is_big_endian or (syntax and syntax.has_big_endian_pixels)
     # Bytes are swapped in pairs in an OW value, never in an OB one (PS3.5 section 7.3).
     swaps = pixels.bits_allocated > 8 or part.data_set.vr(part.pixel_tag) == "OW"
     length = part.data_bytes - offset if length == UNDEFINED_LENGTH else length
     return PixelSpan(offset, length, is_encapsulated, bool(is_big_endian and swaps and not is_encapsulated))
-
-
-def _native_bytes(pixels: PixelDescription) -> int:
-    return (pixels.frames * pixels.frame_bits + 7) // 8
 
 
 def _with_exact_span(instance: Instance, part: Part10, data: Buffer) -> Instance:
@@ -272,11 +288,8 @@ def _exact_span(span: PixelSpan, pixels: PixelDescription, syntax_uid: str, data
     available = len(data) - span.offset
     if span.is_encapsulated:
         return _exact_encapsulated_span(span, pixels, syntax_uid, data)
-    expected = _native_bytes(pixels)
     if span.length > available:
         raise Truncated(f"the pixel data has {span.length} bytes, but only {max(available, 0)} are here")
-    if span.length < expected:
-        raise Truncated(f"{pixels.frames} frames take {expected} bytes; the pixel data has {span.length}")
     return span
 
 

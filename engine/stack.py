@@ -76,14 +76,14 @@ class Stack:
         rescale = np.array(meaning["rescale"], dtype=np.float64)
         if len(rescale) > 1:
             rescale = rescale[time * slices : (time + 1) * slices]
-        window = meaning["window"]
         return Volume(
             self._levels(time),
             [level.factors_zyx for level in self.record.levels] or [(1, 1, 1)],
             self.geometry,
             self.verdict,
             rescale=rescale,
-            window=(window[0], window[1]) if window else None,
+            # Windows made slice by slice: the outermost slices hold little of the body.
+            window=self._window(time * slices + slices // 2),
             voi_function=meaning["voi_function"],
             photometric_interpretation=meaning["photometric_interpretation"],
             padding_value=meaning["padding_value"],
@@ -138,20 +138,25 @@ class Stack:
         decoded = decode_frame(codestream, description, record.transfer_syntax_uid)
         return decoded.values, decoded.photometric_interpretation
 
+    def _window(self, index: int) -> tuple[float, float] | None:
+        """Give center and width of the window that the header names for a frame."""
+        windows = self.record.meaning["windows"]
+        window = windows[index % len(self)] if len(windows) > 1 else windows[0]
+        return (window[0], window[1]) if window else None
+
     def picture(self, index: int = 0, *, window: WindowChoice = None) -> Image:
         """Make a picture of one frame as it is stored, grey or colour."""
         values, photometric_interpretation = self._frame(index)
         meaning, rescale = self.record.meaning, self.record.meaning["rescale"]
         is_palette = photometric_interpretation == "PALETTE COLOR"
         slope, intercept = rescale[index % len(self)] if len(rescale) > 1 else rescale[0]
-        header_window = meaning["window"]
         return render_frame(
             values,
             photometric_interpretation=photometric_interpretation,
             bits_stored=meaning["bits_stored"],
             rescale=(slope, intercept),
             window=window,
-            frame_window=(header_window[0], header_window[1]) if header_window else None,
+            frame_window=self._window(index),
             voi_function=meaning["voi_function"],
             padding_value=meaning["padding_value"],
             palette=read_palette(self._published.header(self.record.frames[index][0])) if is_palette else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,12 @@ class StackPlan:
         return rescale[:1] if np.all(rescale == rescale[:1]) else rescale
 
     @property
+    def windows(self) -> list[list[float] | None]:
+        """Center and width of each frame's first window, or of one for all; None where the header names none."""
+        windows = [row if math.isfinite(row[0] + row[1]) else None for row in self.table.window.tolist()]
+        return windows[:1] if windows == windows[:1] * len(windows) else windows
+
+    @property
     def spacing_mm_zyx(self) -> tuple[float, float, float]:
         """Between voxels, for the pyramid's shape; 1 where unknown."""
         geometry = self.arrangement.geometry
@@ -68,14 +75,13 @@ class StackPlan:
     def meaning(self) -> dict[str, Any]:
         """Give what the manifest keeps of the stack, for `engine.series` to read."""
         geometry, verdict, first = self.arrangement.geometry, self.arrangement.verdict, self.first
-        window = self.table.window[0].tolist()
         return {
             "summary": f"{self._size()}, {verdict}",
             "verdict": verdict.to_json(),
             "geometry": geometry.to_json() if geometry else None,
             "rescale": self.rescale.tolist(),
             "rescale_type": first.rescale_type,
-            "window": window if np.all(np.isfinite(window)) else None,
+            "windows": self.windows,
             "voi_function": first.voi_function,
             "photometric_interpretation": self.description.photometric_interpretation,
             "bits_stored": self.description.bits_stored,

@@ -109,10 +109,16 @@ def test_a_cut_file_is_never_taken_for_whole(kept):
 
 
 def test_pixel_data_short_of_its_frames_names_both_numbers():
-    with pytest.raises(Truncated, match="12 bytes; the pixel data has 10"):
+    with pytest.raises(Truncated, match="needs 12 bytes of pixels; 10 are there"):
         parse_instance(image(pixels=bytes(10)))
-    with pytest.raises(Truncated, match="12 bytes, but only 11"):
+    with pytest.raises(Truncated, match="needs 12 bytes of pixels; 11 are there"):
         parse_instance(image()[:-1])
+
+
+@pytest.mark.parametrize("frames", ["2147483647", "999999999999"])
+def test_a_number_of_frames_that_the_file_has_no_room_for_is_refused_before_anything_is_made(frames):
+    with pytest.raises(Truncated, match=f"{frames} frames need"):
+        parse_instance(image(t00280008=(b"IS", frames.encode())))
 
 
 def test_a_mapped_file_can_be_closed_after_an_error(tmp_path):

@@ -203,7 +203,7 @@ def test_a_real_file_with_damaged_bytes_gives_an_instance_or_an_error_of_ours(re
 
 
 def test_a_truncated_real_file_says_what_is_missing(real_data):
-    with pytest.raises(Truncated, match="8192 bytes, but only 8130"):
+    with pytest.raises(Truncated, match="needs 8192 bytes of pixels; 8130 are there"):
         parse_instance((real_data / "malformed" / "MR_truncated.dcm").read_bytes())
 
 
