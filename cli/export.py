@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from ..engine.archive import open_archive
 from .console import bytes_text, count_text, fail, out, progress_bars
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
 DAMAGED = 4
+_MOST_LINES = 50
 
 
 def export(
@@ -23,10 +25,8 @@ def export(
     opened = open_archive(archive, create=False).series(series)
     with progress_bars() as progress:
         paths = opened.export(folder, progress)
-    out.print(
-        f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}, each equal to the file received: {folder}",
-        soft_wrap=True,
-    )
+    written = f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}"
+    out.print(f"{written}, each equal to the file received: {escape(str(folder))}", soft_wrap=True)
 
 
 def verify(
@@ -40,13 +40,12 @@ def verify(
     opened = open_archive(archive, create=False)
     with progress_bars() as progress:
         damage = opened.series(series).verify(progress) if series else opened.verify(progress)
-    for line in damage:
+    for line in damage[:_MOST_LINES]:
         fail(line)
     if damage:
         out.print(f"{count_text(len(damage), 'thing')} wrong")
         raise typer.Exit(DAMAGED)
     checked = [opened.series(series).row] if series else opened.contents()
     instances, size = sum(row.instances for row in checked), sum(row.received_bytes for row in checked)
-    out.print(
-        f"{count_text(instances, 'instance')} of {len(checked)} series rebuild to the {bytes_text(size)} received: all is well"
-    )
+    whole = f"{count_text(instances, 'instance')} of {len(checked)} series"
+    out.print(f"{whole} rebuild to the {bytes_text(size)} received: all is well")

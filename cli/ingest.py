@@ -39,15 +39,14 @@ def print_report(report: IngestReport, archive: Path) -> None:
     _print_lines("set aside", ((entry.path, entry.reason) for entry in report.set_aside))
     _print_lines("warning", (("", text) for text in report.warnings))
     for series in report.series:
-        out.print(
-            f"stored {count_text(series.new_instances, 'instance')} of series {series.series_instance_uid}",
-            soft_wrap=True,
-        )
+        stored = count_text(series.new_instances, "instance")
+        out.print(f"stored {stored} of series {series.series_instance_uid}", soft_wrap=True)
         for stack in series.stacks:
             out.print(f"  {escape(stack)}", soft_wrap=True)
     rate = report.received_bytes / report.seconds / 1e6 if report.seconds else 0.0
     out.print(
-        f"{count_text(report.found, 'file')}: {count_text(report.stored, 'instance')} stored in {len(report.series)} series, "
+        f"{count_text(report.found, 'file')}: "
+        f"{count_text(report.stored, 'instance')} stored in {len(report.series)} series, "
         f"{len(report.duplicates)} there already, {len(report.passed_over)} no DICOM instance, "
         f"{len(report.set_aside)} set aside, {len(report.unreadable)} not readable",
         soft_wrap=True,
