@@ -25,8 +25,8 @@ _BINARY_FORMATS = {
 _TEXT_NUMBERS = frozenset({"DS", "IS"})
 _UN = 0x554E
 _FAULTS = {
-    elements.TRUNCATED: "the bytes end inside an element",
-    elements.BAD_STRUCTURE: "neither an item nor a delimiter where one must be",
+    elements.TRUNCATED: "the file ends inside a data element",
+    elements.BAD_STRUCTURE: "a sequence holds something else than items",
     elements.TOO_DEEP: f"sequences nested deeper than {elements.MAXIMUM_DEPTH}",
 }
 
@@ -43,13 +43,15 @@ def tag_name(tag: int) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def check_scan(status: int, position: int, found_bytes: int) -> None:
+def check_scan(status: int, position: int) -> None:
     """Raise what a scan's status stands for: `Truncated` or `FormatError`, with the byte offset."""
     fault = _FAULTS.get(status)
     if fault is None:
         return
-    message = f"{fault}, at byte {position} of {found_bytes}"
-    raise Truncated(message) if status == elements.TRUNCATED else FormatError(message)
+    message = f"{fault}, at byte {position}: "
+    if status == elements.TRUNCATED:
+        raise Truncated(message + "it was cut short, or a length in it is wrong")
+    raise FormatError(message + "the file is damaged")
 
 
 class DataSet:
@@ -144,7 +146,7 @@ class DataSet:
         encoding = Encoding(False, False) if self._vrs[index] == _UN else self.encoding
         array = np.frombuffer(raw, np.uint8)
         scan = elements.scan_items(array, 0, len(raw), **encoding._asdict())
-        check_scan(scan.status, scan.position, len(raw))
+        check_scan(scan.status, scan.position)
         places = zip(*scan.table.tolist(), strict=True)
         return [read_data_set(raw, start, start + length, encoding) for start, length in places]
 
@@ -157,7 +159,7 @@ class DataSet:
 def read_data_set(data: bytes, start: int, end: int, encoding: Encoding) -> DataSet:
     """Locate the elements of an item's content. Raises `FormatError` where they do not parse."""
     scan = elements.scan_elements(np.frombuffer(data, np.uint8), start, end, **encoding._asdict())
-    check_scan(scan.status, scan.position, end)
+    check_scan(scan.status, scan.position)
     return DataSet(data, scan, encoding)
 
 

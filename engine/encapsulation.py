@@ -52,7 +52,7 @@ def scan_encapsulated(data: Buffer, span: PixelSpan) -> tuple[list[Fragment], in
 def _scan(data: Buffer, span: PixelSpan) -> tuple[list[Fragment], int]:
     stop = min(span.offset + span.length, len(data))
     scan = scan_fragments(np.frombuffer(data, np.uint8), span.offset, stop)
-    check_scan(scan.status, scan.position, len(data))
+    check_scan(scan.status, scan.position)
     offsets, lengths = scan.table.tolist()
     if not offsets:
         raise Truncated(f"encapsulated pixel data without a Basic Offset Table item, at byte {span.offset}")

@@ -284,19 +284,24 @@ def _arrange_stack(frames: FrameTable, rows: IntArray) -> list[Arrangement]:
 
 def _problem_of_headers(frames: FrameTable, rows: IntArray) -> str:
     """Say why these frames have no place in the patient, or give ""."""
-    count = len(rows)
     placed = np.all(np.abs(frames.position_mm[rows]) < _LARGEST_MM, axis=1)
     if not placed.all():
-        return f"no Image Position (Patient) in {count - int(placed.sum())} of {count} frames"
+        return _without("Image Position (Patient)", placed)
     oriented = np.all(np.abs(frames.orientation[rows]) < _LARGEST_MM, axis=1)
     if not oriented.all():
-        return f"no Image Orientation (Patient) in {count - int(oriented.sum())} of {count} frames"
+        return _without("Image Orientation (Patient)", oriented)
     sound = _is_orthonormal(frames.orientation[rows])
     if not sound.all():
         cosines = ", ".join(f"{cosine:g}" for cosine in frames.orientation[rows][~sound][0])
         return f"Image Orientation (Patient) is no pair of orthogonal unit vectors: ({cosines})"
     spaced = np.all((frames.spacing_mm[rows] > 0) & (frames.spacing_mm[rows] < _LARGEST_MM), axis=1)
-    return "" if spaced.all() else f"no Pixel Spacing in {count - int(spaced.sum())} of {count} frames"
+    return "" if spaced.all() else _without("Pixel Spacing", spaced)
+
+
+def _without(attribute: str, has_it: NDArray[np.bool_]) -> str:
+    """Say that an attribute is missing, and in how many frames where some have it."""
+    some = f" in {np.count_nonzero(~has_it)} of {len(has_it)} frames" if has_it.any() else ""
+    return f"no {attribute}{some}"
 
 
 def _is_orthonormal(orientation: FloatArray) -> NDArray[np.bool_]:

@@ -161,7 +161,7 @@ def _check_room(pixels: PixelDescription, span: PixelSpan, part: Part10) -> None
     if there < needed:
         frames = "1 frame needs" if pixels.frames == 1 else f"{pixels.frames} frames need"
         least = "at least " if span.is_encapsulated else ""
-        raise Truncated(f"{frames} {least}{needed} bytes of pixels; {there} are there")
+        raise Truncated(f"{frames} {least}{needed} bytes of pixels; {there} are there: the file was cut short")
 
 
 def _directory(part: Part10) -> Instance:
@@ -184,7 +184,7 @@ def _sop_class(part: Part10) -> str:
     """Give SOP Class UID; a DICOMDIR and a few careless writers have it in the file meta information only."""
     if _DIRECTORY_RECORDS in part.data_set:
         return DICOMDIR_SOP_CLASS
-    if _SOP_CLASS in part.data_set or part.meta is None or _MEDIA_SOP_CLASS not in part.meta:
+    if _SOP_CLASS in part.data_set or part.meta is None or not part.meta.text(_MEDIA_SOP_CLASS):
         return _uid(part.data_set, _SOP_CLASS, "SOP Class UID")
     return _uid(part.meta, _MEDIA_SOP_CLASS, "Media Storage SOP Class UID")
 

@@ -84,7 +84,7 @@ def _read_meta(data: bytes) -> tuple[int, DataSet | None]:
         return start, None
     array = np.frombuffer(data, np.uint8)
     scan = scan_elements(array, start, len(data), **_META._asdict(), only_group=0x0002)
-    check_scan(scan.status, scan.position, len(data))
+    check_scan(scan.status, scan.position)
     return scan.position, DataSet(data, scan, _META)
 
 
@@ -100,7 +100,7 @@ def _meta_start(data: bytes) -> int:
         return len(_PREFIX)
     if _group(data, 0) == 0x0002 or _starts_data_set(data, 0):
         return 0
-    raise NotDicom(f"no DICM prefix, and no data set at the start of these {len(data)} bytes")
+    raise NotDicom("not DICOM: there is no DICM prefix, and the file does not begin with a data set")
 
 
 def _group(data: bytes, position: int) -> int:
@@ -150,13 +150,13 @@ def _locate(data: bytes, start: int, encoding: Encoding, data_bytes: int) -> Par
     """Scan the data set in `data[start:]`, a prefix of `data_bytes` bytes."""
     array = np.frombuffer(data, np.uint8)
     scan = scan_elements(array, start, len(data), **encoding._asdict(), stops_at_pixels=True)
-    check_scan(scan.status, scan.position, len(data))
+    check_scan(scan.status, scan.position)
     last_tag = int(scan.table[0, -1]) if scan.table.shape[1] else 0
     has_pixels = scan.status == STOPPED and last_tag in PIXEL_TAGS
     if scan.status == STOPPED and not has_pixels:
         raise FormatError(f"a delimiter outside any sequence, at byte {scan.position}")
     if not has_pixels and len(data) < data_bytes:
-        check_scan(TRUNCATED, scan.position, len(data))
+        check_scan(TRUNCATED, scan.position)
     return Part10(
         transfer_syntax_uid="",
         data=data,
