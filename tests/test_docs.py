@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 COMMAND_LINE = ROOT / "docs" / "reference" / "command-line.md"
+ARCHIVE_FORMAT = ROOT / "docs" / "reference" / "archive-format.md"
 NOT_RUN = "<!-- not run:"
 
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -85,6 +86,19 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, workplace, monkeypat
     exec(compile(python_of(page), str(page), "exec"), {"__name__": "__docs__"})
 
     assert "Traceback" not in capsys.readouterr().out
+
+
+@pytest.mark.real
+def test_the_reader_of_the_format_page_rebuilds_real_instances_of_every_source(real_data, tmp_path, monkeypatch):
+    archive = filmless.open(tmp_path / "archive")
+    archive.ingest(real_data / name for name in ("modalities", "multiframe", "transfer_syntaxes"))
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(python_of(ARCHIVE_FORMAT), str(ARCHIVE_FORMAT), "exec"), {"__name__": "__docs__"})
+
+    opened = [archive.series(row.series_uid) for row in archive.contents()]
+    sources = {instance.source for series in opened for instance in series.manifest.instances}
+    assert sources == {"stack", "codestreams", "whole", "none"}
 
 
 def test_every_command_is_documented_and_every_documented_command_exists():
