@@ -96,6 +96,8 @@ def load(source: Source, instance: Instance) -> Loaded:
     if span is None:
         raise FormatError("the header describes pixels; the deflated data set holds none")
     if span.is_encapsulated:
+        if instance.pixel_span is None:
+            raise FormatError("a deflated data set holds encapsulated pixels, which no transfer syntax allows")
         _locate_codestreams(loaded)
         return loaded
     _locate_native_pixels(loaded, holder, span)
@@ -112,6 +114,8 @@ def _locate_native_pixels(loaded: Loaded, holder: bytes, span: PixelSpan) -> Non
     if is_big_endian and description.bits_allocated == 8:
         # Bytes are swapped in pairs, across frames and with the padding: the file is kept whole beside its values.
         words = memoryview(holder)[span.offset : span.offset + needed + needed % 2]
+        if len(words) % 2:
+            raise Truncated(f"{needed} bytes of pixels in words of 16 bits need one byte of padding, which is missing")
         loaded.pixels = swap_pairs(np.frombuffer(words, np.uint8)).data[:needed]
         loaded.is_exact, is_big_endian = False, False
     loaded.packing = Packing.choose(loaded.pixels, description, is_big_endian)
@@ -125,6 +129,8 @@ def _locate_codestreams(loaded: Loaded) -> None:
     loaded.fragments, _ = scan_encapsulated(loaded.data, span)
     syntax = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid)
     if syntax is not None and syntax.is_video:
+        if not loaded.fragments:
+            raise Truncated("the video has no fragment")
         return
     frames = instance.pixels.frames
     extended = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None

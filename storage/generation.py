@@ -87,11 +87,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_sums(folder: Path) -> dict[str, str]:
-    """Read `SHA256SUMS`: path below the generation to hexadecimal digits; raises `Damaged`."""
+    """Read `SHA256SUMS`: path below the generation to hexadecimal digits; raises `Damaged` or `Superseded`."""
     path = folder / SUMS
     try:
         lines = path.read_text().splitlines()
     except (OSError, ValueError) as problem:
+        check_not_superseded(path)
         raise Damaged(f"{path}: cannot be read ({problem})") from problem
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if MANIFEST not in sums or not all(len(digest) == 64 for digest in sums.values()):
