@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from filmless.demo.phantom import write_phantom
+from filmless.engine.archive import open_archive
 from hypothesis import settings
 
 TESTS = Path(__file__).resolve().parent
@@ -27,4 +29,20 @@ def real_data() -> Path:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic hospital export: seven series, a copy, a file cut short; not to be changed."""
+    folder = tmp_path_factory.mktemp("phantom") / "export"
+    write_phantom(folder, slices=8, size=64)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_archive(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an archive that holds the phantom; not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("phantom-archive") / "archive"
+    open_archive(folder).ingest(phantom)
     return folder

@@ -1,0 +1,432 @@
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import zlib
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_files import ODD, image, report, rle, save, slice_values, slices
+from filmless.engine.archive import open_archive
+from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
+from pydicom.uid import RLELossless
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return open_archive(tmp_path / "archive")
+
+
+@pytest.fixture
+def export(tmp_path):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file of an archive but the index, which may be written anew with the same content."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "index" not in path.name)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def only_series(archive):
+    (row,) = archive.contents()
+    return archive.series(row.series_uid)
+
+
+def exported_bytes(archive) -> set[bytes]:
+    """Every instance of an archive, as it was received."""
+    opened = [archive.series(row.series_uid) for row in archive.contents()]
+    return {series.instance(i.sop_instance_uid) for series in opened for i in series.manifest.instances}
+
+
+@contextmanager
+def files_limited_to(size_bytes):
+    """Let no file grow beyond a size, as on a full disk."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def accounted(report) -> Counter:
+    stored = ["stored"] * report.stored
+    others = [path for path, _ in report.passed_over + report.unreadable] + report.duplicates
+    return Counter(stored + list(map(str, others)) + [entry.path for entry in report.set_aside])
+
+
+class TestPhantom:
+    def test_every_file_is_in_exactly_one_count(self, phantom, archive):
+        report = archive.ingest(phantom)
+
+        counts = accounted(report)
+        assert report.found == counts.total() == sum(path.is_file() for path in phantom.rglob("*"))
+        assert counts.pop("stored") == 26
+        assert set(counts.values()) == {1}
+        assert (len(report.duplicates), len(report.passed_over), len(report.set_aside)) == (1, 2, 1)
+        assert not report.unreadable
+        assert not report.is_complete
+
+    def test_what_was_set_aside_is_kept_with_its_reason(self, phantom, archive):
+        (entry,) = archive.ingest(phantom).set_aside
+
+        assert "cut short" in entry.reason
+        assert archive.set_aside() == [entry]
+        kept = archive.root / "quarantine" / f"{entry.sha256}.dcm"
+        assert kept.read_bytes() == Path(entry.path).read_bytes()
+
+    def test_every_instance_comes_back_byte_for_byte(self, phantom, phantom_archive, tmp_path):
+        exported = {}
+        for row in open_archive(phantom_archive).contents():
+            for path in open_archive(phantom_archive).series(row.series_uid).export(tmp_path / row.short_id):
+                exported[path.name] = path.read_bytes()
+
+        received = set(map(Path.read_bytes, (path for path in phantom.rglob("IM*"))))
+        assert len(exported) == 26
+        assert set(exported.values()) <= received
+        assert len(received - set(exported.values())) == 1  # the one cut short
+
+    def test_twice_adds_nothing_and_changes_no_byte(self, phantom, phantom_archive, tmp_path):
+        copy = shutil.copytree(phantom_archive, tmp_path / "copy")
+        before, rows = files_of(copy), open_archive(copy).contents()
+
+        report = open_archive(copy).ingest(phantom)
+
+        assert report.stored == 0
+        assert len(report.duplicates) == 27
+        assert files_of(copy) == before
+        assert open_archive(copy).contents() == rows
+
+    def test_the_stored_values_are_those_that_pydicom_reads(self, phantom, phantom_archive):
+        archive = open_archive(phantom_archive)
+        read = [pydicom.dcmread(path) for path in sorted(phantom.rglob("SE000000/IM*"))[:8]]
+        chest = archive.series(read[0].SeriesInstanceUID)
+
+        expected = {made.SOPInstanceUID: made.pixel_array for made in read}
+        for index, (number, _) in enumerate(chest.stack().record.frames):
+            uid = chest.manifest.instances[number].sop_instance_uid
+            np.testing.assert_array_equal(chest.stack().frame(index), expected[uid])
+
+    def test_a_deleted_index_is_made_again_with_the_same_answers(self, phantom_archive, tmp_path):
+        copy = shutil.copytree(phantom_archive, tmp_path / "copy")
+        before = open_archive(copy).contents()
+        for path in copy.glob("index.sqlite*"):
+            path.unlink()
+
+        assert open_archive(copy).contents() == before
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_every_odd_kind_is_kept_byte_exact_with_its_values(name, archive, export, tmp_path):
+    odd = ODD[name]
+    path = odd.write(export)
+
+    report = archive.ingest(export)
+
+    assert (report.found, report.stored, report.is_complete) == (1, 1, True)
+    series = only_series(archive)
+    (record,) = series.manifest.instances
+    assert record.source == odd.source
+    assert series.instance(record.sop_instance_uid) == path.read_bytes()
+    assert [exported.read_bytes() for exported in series.export(tmp_path / "out")] == [path.read_bytes()]
+    assert archive.verify() == []
+    for number, expected in enumerate(odd.frames):
+        np.testing.assert_array_equal(series.stack().frame(number), expected)
+        assert series.stack().picture(number).shape[:2] == expected.shape[:2]
+
+
+class TestLateInstances:
+    def test_they_make_the_next_generation_and_the_former_goes(self, archive, export):
+        early = slices(export / "early", [1, 2, 4])
+        late = slices(export / "late", [3, 5])
+        archive.ingest(export / "early")
+
+        report = archive.ingest(export / "late")
+
+        (stored,) = report.series
+        assert (stored.generation, stored.new_instances) == (2, 2)
+        series = only_series(archive)
+        assert [path.name for path in series.folder.parent.iterdir()] == ["2"]
+        assert exported_bytes(archive) == set(map(Path.read_bytes, early + late))
+        np.testing.assert_array_equal(series.volume().level()[:], [slice_values(n) for n in range(1, 6)])
+        assert archive.verify() == []
+
+    def test_a_series_opened_before_keeps_reading_what_it_has_open(self, archive, export):
+        slices(export / "early", [1, 2, 3])
+        archive.ingest(export / "early")
+        former = only_series(archive)
+        volume, first = former.volume().level(), former.manifest.instances[0].sop_instance_uid
+        np.testing.assert_array_equal(volume[0], slice_values(1))
+        slices(export / "late", [4])
+
+        archive.ingest(export / "late")
+
+        np.testing.assert_array_equal(volume[1], slice_values(2))
+        with pytest.raises(Superseded, match="open the series again"):
+            former.instance(first)  # its headers were not open
+        assert len(only_series(archive).stack()) == 4
+
+    @pytest.mark.parametrize(
+        "read", [lambda s: s.volume().level()[0], lambda s: s.verify(), lambda s: s.export("nowhere")]
+    )
+    def test_a_series_opened_before_and_not_yet_read_is_superseded(self, archive, export, read, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        slices(export / "early", [1, 2, 3])
+        archive.ingest(export / "early")
+        former = only_series(archive)
+        slices(export / "late", [4])
+        archive.ingest(export / "late")
+
+        with pytest.raises(Superseded):
+            read(former, tmp_path / "out")
+
+    def test_late_codestreams_and_reports_join_too(self, archive, export):
+        paths = [save(rle(slice_values(n), n), export / "a" / f"{n}", RLELossless) for n in (1, 2)]
+        archive.ingest(export / "a")
+        paths += [save(rle(slice_values(3), 3), export / "b" / "3", RLELossless), save(report(9), export / "b" / "9")]
+
+        archive.ingest(export / "b")
+
+        assert exported_bytes(archive) == set(map(Path.read_bytes, paths))
+        assert archive.verify() == []
+
+
+class TestOddFiles:
+    def test_one_bad_file_never_stops_the_rest(self, archive, export):
+        good = slices(export, range(1, 6))
+        whole = good[0].read_bytes()
+        bad = {
+            "cut.dcm": whole[:-20],
+            "header-only.dcm": whole[:200],
+            "empty.dcm": b"",
+            "noise.dcm": np.random.default_rng(1).bytes(500),
+            "no-uid.dcm": whole.replace(b"\x08\0\x18\0UI", b"\x08\0\x19\0UI"),
+            "letter.txt": b"Dear colleague,",
+        }
+        for name, data in bad.items():
+            (export / f"0-{name}").write_bytes(data)
+
+        report = archive.ingest(export)
+
+        assert report.stored == 5
+        assert {Path(entry.path).name for entry in report.set_aside} == {f"0-{name}" for name in bad if "dcm" in name}
+        assert [path.name for path, _ in report.passed_over] == ["0-letter.txt"]
+        assert accounted(report).total() == report.found == 11
+        assert archive.verify() == []
+
+    def test_a_codestream_cut_short_is_set_aside_and_the_rest_stored(self, archive, export):
+        for n in (1, 2, 3):
+            save(rle(slice_values(n), n), export / f"{n}.dcm", RLELossless)
+        (export / "2.dcm").write_bytes((export / "2.dcm").read_bytes()[:-30])
+
+        report = archive.ingest(export)
+
+        assert report.stored == 2
+        assert [Path(entry.path).name for entry in report.set_aside] == ["2.dcm"]
+        assert archive.verify() == []
+
+    def test_other_bytes_under_a_known_uid_are_set_aside_and_the_first_kept(self, archive, export):
+        first = save(image(slice_values(1)), export / "a.dcm")
+        second = save(image(slice_values(2), 1), export / "b.dcm")
+
+        report = archive.ingest(export)
+
+        (entry,) = report.set_aside
+        assert entry.path == str(second)
+        assert "with other bytes; that one is kept" in entry.reason
+        assert only_series(archive).instance(pydicom.dcmread(first).SOPInstanceUID) == first.read_bytes()
+
+    def test_other_bytes_under_an_archived_uid_are_set_aside(self, archive, export):
+        first = save(image(slice_values(1)), export / "a" / "a.dcm")
+        archive.ingest(export / "a")
+        second = save(image(slice_values(2), 1), export / "b" / "b.dcm")
+        before = files_of(archive.root / "series")
+
+        (entry,) = archive.ingest(export / "b").set_aside
+
+        assert entry.path == str(second)
+        assert "is in the archive too" in entry.reason
+        assert files_of(archive.root / "series") == before
+        assert only_series(archive).manifest.instances[0].size_bytes == first.stat().st_size
+
+    @pytest.mark.parametrize("order", ["cut first", "whole first"])
+    @pytest.mark.parametrize("is_rle", [False, True])
+    def test_the_whole_copy_wins_over_the_one_cut_short(self, archive, export, order, is_rle):
+        names = ["a.dcm", "b.dcm"] if order == "cut first" else ["b.dcm", "a.dcm"]
+        made = rle(slice_values(1)) if is_rle else image(slice_values(1))
+        whole = save(made, export / names[1], RLELossless) if is_rle else save(made, export / names[1])
+        (export / names[0]).write_bytes(whole.read_bytes()[:-30])
+
+        report = archive.ingest(export)
+
+        assert report.stored == 1
+        assert [Path(entry.path).name for entry in report.set_aside] == [names[0]]
+        (record,) = only_series(archive).manifest.instances
+        assert only_series(archive).instance(record.sop_instance_uid) == whole.read_bytes()
+
+    def test_links_loops_and_pipes_neither_stop_nor_block_it(self, archive, export):
+        (path,) = slices(export, [1])
+        (export / "dangling").symlink_to(export / "nothing")
+        (export / "loop").symlink_to(export)
+        (export / "round").symlink_to(export / "round")
+        (export / "same").symlink_to(path)
+        os.mkfifo(export / "pipe")
+
+        report = archive.ingest(export)
+
+        assert (report.stored, report.found) == (1, 3)
+        assert {path.name for path, _ in report.unreadable} == {"dangling", "round"}
+        assert not report.is_complete
+
+    def test_the_same_folder_named_twice_is_read_once(self, archive, export):
+        slices(export, [1, 2])
+
+        assert archive.ingest([export, export, export / "1-001.dcm"]).found == 2
+
+    def test_an_empty_folder_is_an_empty_report(self, archive, export):
+        report = archive.ingest(export)
+
+        assert (report.found, report.stored, report.is_complete) == (0, 0, True)
+        assert archive.contents() == []
+
+    def test_a_path_that_does_not_exist_is_not_found_and_nothing_is_stored(self, archive, export):
+        slices(export, [1])
+
+        with pytest.raises(NotFound, match="nowhere"):
+            archive.ingest([export, export / "nowhere"])
+        assert archive.contents() == []
+
+    def test_a_codestream_that_does_not_decode_is_kept_and_not_expanded(self, archive, export):
+        paths = [save(rle(slice_values(n), n), export / f"{n}.dcm", RLELossless) for n in range(1, 6)]
+        data = bytearray(paths[2].read_bytes())
+        data[-60:-8] = b"\x80" * 52
+        paths[2].write_bytes(data)
+
+        report = archive.ingest(export)
+
+        assert report.stored == 5
+        (warning,) = report.warnings
+        assert "3.dcm: kept, not expanded" in warning
+        series = only_series(archive)
+        assert sorted((len(stack), stack.is_expanded) for stack in series.stacks) == [(1, False), (4, True)]
+        assert exported_bytes(archive) == set(map(Path.read_bytes, paths))
+        assert archive.verify() == []
+
+    def test_two_shapes_make_two_stacks(self, archive, export):
+        slices(export, range(1, 4))
+        slices(export / "other", range(11, 13), shape=(9, 8))
+
+        archive.ingest(export)
+
+        stacks = only_series(archive).stacks
+        assert [stack.frame(0).shape for stack in stacks] == [(6, 7), (9, 8)]
+        assert [len(stack) for stack in stacks] == [3, 2]
+
+    def test_reports_among_images_are_kept(self, archive, export):
+        slices(export, range(1, 4))
+        path = save(report(7), export / "report")
+
+        archive.ingest(export)
+
+        series = only_series(archive)
+        assert series.instance(pydicom.dcmread(path).SOPInstanceUID) == path.read_bytes()
+        assert len(series.stacks) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "alter"),
+        [
+            ("video", lambda data: data[: data.index(b"\xfe\xff\x00\xe0\x10\0\0\0not really")] + data[-8:]),
+            ("RLE", lambda data: data.replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0")),
+            ("big endian bytes in words", lambda data: data.replace(b"OW\0\0\0\0\0\x24", b"OW\0\0\0\0\0\x23")[:-1]),
+        ],
+    )
+    def test_pixels_that_contradict_their_header_are_set_aside_or_come_back(self, archive, export, name, alter):
+        path = ODD[name].write(export)
+        path.write_bytes(alter(path.read_bytes()))
+        slices(export, [3, 4], series=7)
+
+        report = archive.ingest(export)
+
+        assert report.stored + len(report.set_aside) == 3
+        assert path.read_bytes() in exported_bytes(archive) or report.set_aside
+        assert archive.verify() == []
+
+    def test_encapsulated_pixels_in_a_deflated_data_set_are_set_aside(self, archive, export):
+        path = save(rle(slice_values(1)), export / "a.dcm", RLELossless)
+        whole = path.read_bytes()
+        start = whole.index(b"\x08\0\x16\0UI", 132)
+        meta = whole[:start].replace(b"UI\x14\x001.2.840.10008.1.2.5\0", b"UI\x16\x001.2.840.10008.1.2.1.99")
+        deflate = zlib.compressobj(wbits=-15)
+        path.write_bytes(meta + deflate.compress(whole[start:]) + deflate.flush())
+        slices(export, [3, 4], series=7)
+
+        report = archive.ingest(export)
+
+        assert report.stored == 2
+        assert "deflated" in report.set_aside[0].reason
+
+
+class TestFailures:
+    def test_a_file_that_changes_while_it_is_taken_in_is_set_aside(self, archive, export):
+        paths = slices(export, range(1, 4))
+
+        def change(stage, done, total):
+            if stage == "examining" and done == total:
+                paths[1].write_bytes(paths[1].read_bytes()[:-2] + b"xxxx")
+
+        report = archive.ingest(export, change)
+
+        assert report.stored == 2
+        assert "changed while it was being taken in" in report.set_aside[0].reason
+        assert archive.verify() == []
+
+    def test_a_file_that_vanishes_meanwhile_is_told_as_unreadable(self, archive, export):
+        paths = slices(export, range(1, 4))
+
+        report = archive.ingest(export, lambda stage, done, total: done == total and paths[1].unlink(missing_ok=True))
+
+        assert report.stored == 2
+        assert [path for path, _ in report.unreadable] == [paths[1]]
+
+    def test_a_second_ingest_at_the_same_time_is_refused(self, archive, export):
+        slices(export, [1, 2])
+        refused = []
+
+        def ingest_too(_stage, _done, _total):
+            with pytest.raises(FilmlessError, match="being written"):
+                open_archive(archive.root).ingest(export)
+            refused.append(True)
+
+        assert archive.ingest(export, ingest_too).stored == 2
+        assert refused
+
+    def test_a_folder_with_something_else_in_it_is_no_archive(self, export):
+        (export / "letter.txt").write_text("precious")
+
+        with pytest.raises(ArchiveExists):
+            open_archive(export)
+
+    @pytest.mark.parametrize("limit", [0, 300, 2000, 10_000, 30_000])
+    def test_a_full_disk_is_told_and_leaves_the_archive_whole(self, archive, export, limit):
+        archive.ingest(slices(export / "first", [1, 2], series=1))
+        paths = slices(export / "second", range(1, 5), series=2, shape=(100, 101))
+        before = files_of(archive.root)
+
+        with files_limited_to(limit), pytest.raises((OSError, FilmlessError), match=r"File too large|full|I/O error"):
+            archive.ingest(export / "second")
+
+        left = files_of(archive.root)
+        assert {name: left[name] for name in before} == before
+        assert not [name for name in left if "/.new-" in name or name.endswith(".part")]
+        reopened = open_archive(archive.root)
+        assert reopened.ingest(export).is_complete
+        assert reopened.verify() == []
+        assert exported_bytes(reopened).issuperset(map(Path.read_bytes, paths))
