@@ -34,10 +34,18 @@ def find_damage(published: Published, told: Told = lambda _: None) -> list[str]:
     if MANIFEST in damaged:
         return damage  # it says how instances are put together: without it none can be judged
     rebuilder = Rebuilder(published)
+    failed: dict[str, list[str]] = {}
     for number in rebuilder.stack_order():
-        damage += _check_instance(published, rebuilder, number)
-        told(published.manifest.instances[number].size_bytes)
-    return damage
+        record = published.manifest.instances[number]
+        fault = _fault_of_instance(published, rebuilder, number)
+        if fault:
+            failed.setdefault(fault, []).append(record.sop_instance_uid)
+        told(record.size_bytes)
+    return damage + [f"{_named(uids)}: {fault}" for fault, uids in failed.items()]
+
+
+def _named(uids: list[str]) -> str:
+    return f"instance {uids[0]}" + (f" and {len(uids) - 1} more" if len(uids) > 1 else "")
 
 
 def _foreign_files(folder: Path, sums: dict[str, str]) -> list[str]:
@@ -56,14 +64,13 @@ def _check_sum(folder: Path, name: str, digest: str) -> str:
         return f"{path}: cannot be read ({problem.strerror})"
 
 
-def _check_instance(published: Published, rebuilder: Rebuilder, number: int) -> list[str]:
-    record = published.manifest.instances[number]
+def _fault_of_instance(published: Published, rebuilder: Rebuilder, number: int) -> str:
     digest = hashlib.sha256()
     try:
         for piece in rebuilder.pieces(number):
             digest.update(piece)
     except Damaged as problem:
-        return [f"instance {record.sop_instance_uid}: {problem}"]
-    if digest.hexdigest() != record.sha256:
-        return [f"instance {record.sop_instance_uid}: does not rebuild to the bytes received"]
-    return []
+        return str(problem)
+    if digest.hexdigest() != published.manifest.instances[number].sha256:
+        return f"{published.folder}: does not rebuild to the bytes received"
+    return ""

@@ -20,7 +20,8 @@ def map_file(path: Path) -> mmap.mmap:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as problem:
         check_not_superseded(path)
-        raise Damaged(f"{path}: cannot be read ({problem})") from problem
+        why = problem.strerror if isinstance(problem, OSError) else "it is empty"
+        raise Damaged(f"{path}: cannot be read ({why})") from problem
 
 
 def check_not_superseded(path: Path) -> None:
