@@ -59,8 +59,8 @@ class GenerationWriter:
             if pack is not None:
                 self._sums[pack.path] = pack.close()
         self.write(Path(MANIFEST), manifest.to_json())
-        lines = sorted(f"{digest}  {path.relative_to(self.folder)}\n" for path, (digest, _) in self._sums.items())
-        self.write(Path(SUMS), "".join(lines).encode())
+        sums = {str(path.relative_to(self.folder)): digest for path, (digest, _) in self._sums.items()}
+        self.write(Path(SUMS), _sums_text(sums).encode())
         flush_tree(self.folder)
         self.folder.rename(self._series_folder / str(self.number))
         for folder in (self._series_folder, *list(self._series_folder.parents)[:2]):
@@ -90,14 +90,19 @@ def read_sums(folder: Path) -> dict[str, str]:
     """Read `SHA256SUMS`: path below the generation to hexadecimal digits; raises `Damaged` or `Superseded`."""
     path = folder / SUMS
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_bytes().decode()
     except (OSError, ValueError) as problem:
         check_not_superseded(path)
         raise Damaged(f"{path}: cannot be read ({problem})") from problem
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if MANIFEST not in sums or not all(len(digest) == 64 for digest in sums.values()):
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in text.splitlines())}
+    # Nothing vouches for this file but its form: it must be just as it was written.
+    if MANIFEST not in sums or text != _sums_text(sums) or not all(len(digest) == 64 for digest in sums.values()):
         raise Damaged(f"{path}: not a list of SHA-256 sums")
     return sums
+
+
+def _sums_text(sums: dict[str, str]) -> str:
+    return "".join(sorted(f"{digest}  {name}\n" for name, digest in sums.items()))
 
 
 def remove_generations(home: Home, series_uid: str, *, before: int) -> None:
