@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from dicom_files import ODD, image, report, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
+from filmless.engine.series import Series
 from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
 from pydicom.uid import RLELossless
 
