@@ -49,7 +49,8 @@ def _print_study(rows: list[SeriesRow]) -> None:
     study = f"{get('StudyDate', 'no date')} {get('StudyDescription', '')}".strip()
     out.print(f"[bold]{escape(patient)}[/]{escape(born)}  {escape(study)}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("  id", "modality", "no.", "description"):
+    table.add_column("  id", no_wrap=True, min_width=10)
+    for column in ("modality", "no.", "description"):
         table.add_column(column)
     for column in ("instances", "received", "kept"):
         table.add_column(column, justify="right")
