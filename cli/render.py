@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from ..engine.annotate import with_edge_letters
 from ..engine.archive import open_archive
 from ..engine.picture import Image, check_suffix
+from ..engine.planes import acquired
 from ..engine.render import render
 from ..engine.stack import Stack
-from ..engine.window import PRESETS
-from ..errors import InvalidArgument
+from ..engine.window import PRESETS, WindowChoice
+from ..errors import InvalidArgument, NotReformattable
 from .console import out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
@@ -65,34 +67,44 @@ def render_picture(
     check_suffix(output)
     started = time.perf_counter()
     chosen = open_archive(archive, create=False).series(series).stack(stack)
-    asked: dict[str, Any] = {
+    where = {
         "at_mm": at,
         "normal": numbers("--normal", normal, 3),
         "up": numbers("--up", up, 3),
         "center": numbers("--center", center, 3),
-        "size": pixels(size),
     }
-    options = {key: value for key, value in asked.items() if value is not None}
-    options |= {"slab_mm": slab, "mode": mode.value, "annotate": annotate, "resample": resample}
-    shown = numbers("--window", window, 2) or preset
-    picture = _picture(chosen, plane, index, time_point, shown, options)
+    look: dict[str, Any] = {"window": numbers("--window", window, 2) or preset, "size": pixels(size)}
+    slab_options = {"slab_mm": slab, "mode": mode.value}
+    if chosen.verdict.is_volume:
+        name = plane.value if plane else "oblique" if normal else "axial"
+        volume = chosen.volume(time_point)
+        options = where | look | slab_options | {"annotate": annotate, "resample": resample}
+        picture = render(volume, name, index=index, **options)
+        if plane is PlaneName.ACQUIRED and size is None:
+            picture = picture.with_square_pixels(*volume.spacing_mm[1:])
+    else:
+        if plane not in (None, PlaneName.ACQUIRED) or slab or any(value is not None for value in where.values()):
+            raise NotReformattable(f"{chosen.verdict}; only its frames can be shown: leave all but --index out")
+        picture = _frame_picture(chosen, index or 0, annotate=annotate, **look)
     picture.save(output, quality=quality)
     rows, columns = picture.shape[:2]
     elapsed_ms = (time.perf_counter() - started) * 1e3
     out.print(f"{escape(str(output))}: {columns} × {rows}, {elapsed_ms:.0f} ms", soft_wrap=True)
 
 
-def _picture(
-    stack: Stack, plane: PlaneName | None, index: int | None, time_point: int, window: Any, options: dict[str, Any]
+def _frame_picture(
+    stack: Stack, index: int, *, window: WindowChoice, size: tuple[int, int] | None, annotate: bool
 ) -> Image:
-    """Render a plane of a volume; of frames that are none, the frame itself."""
-    is_frame = not stack.verdict.is_volume and plane in (None, PlaneName.ACQUIRED)
-    if is_frame and not any(options[name] for name in ("slab_mm", "annotate")) and len(options) == 4:
-        return stack.picture(index or 0, window=window)
-    if plane is None and not stack.verdict.is_volume:
-        plane = PlaneName.ACQUIRED
-    name = plane.value if plane else "oblique" if "normal" in options else "axial"
-    return render(stack.volume(time_point), name, index=index, window=window, **options)
+    """Show one frame as it is stored, its physical aspect made right."""
+    _, row_mm, column_mm = stack.record.meaning["spacing_mm"]
+    picture = stack.picture(index, window=window).with_square_pixels(row_mm, column_mm)
+    if size is not None:
+        picture = picture.fitted(size)
+    if not annotate:
+        return picture
+    if stack.geometry is None:
+        raise InvalidArgument("where these frames lie in the patient is unknown: leave --annotate out")
+    return with_edge_letters(picture, acquired(stack.volume(index % len(stack))).letters)
 
 
 def numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:

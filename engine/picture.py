@@ -14,6 +14,8 @@ from PIL import Image as PillowImage
 from ..errors import InvalidArgument
 
 Format: TypeAlias = Literal["png", "jpeg"]
+MAX_SIDE = 16384
+"""Most pixels along a side: what a workstation shows is far below, a slip in the units far above."""
 _FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
 
 
@@ -46,6 +48,35 @@ class Image:
     def shape(self) -> tuple[int, ...]:
         """(rows, columns), or (rows, columns, 3)."""
         return self.pixels.shape
+
+    def fitted(self, size: tuple[int, int]) -> Image:
+        """Give the picture as large as goes into `size` (columns, rows), its aspect kept, on black.
+
+        Raises `InvalidArgument` for a side below 1 or above `MAX_SIDE`.
+        """
+        if not all(1 <= side <= MAX_SIDE for side in size):
+            raise InvalidArgument(f"a picture of {size[0]} × {size[1]} pixels: 1 to {MAX_SIDE} a side are possible")
+        rows, columns = self.pixels.shape[:2]
+        scale = min(size[0] / columns, size[1] / rows)
+        inner = max(round(columns * scale), 1), max(round(rows * scale), 1)
+        whole = PillowImage.fromarray(self.pixels)
+        canvas = PillowImage.new(whole.mode, size)
+        corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+        canvas.paste(whole.resize(inner, PillowImage.Resampling.BILINEAR), corner)
+        return Image(np.asarray(canvas))
+
+    def with_square_pixels(self, row_mm: float, column_mm: float) -> Image:
+        """Give the picture with its physical aspect, for rows `row_mm` and columns `column_mm` apart.
+
+        The coarser direction is interpolated to the finer one's spacing; within 1 % the picture stays as it is.
+        """
+        rows, columns = self.pixels.shape[:2]
+        finer = min(row_mm, column_mm)
+        size = (max(round(columns * column_mm / finer), 1), max(round(rows * row_mm / finer), 1))
+        if abs(row_mm - column_mm) <= 0.01 * finer or max(size) > MAX_SIDE:
+            return self
+        stretched = PillowImage.fromarray(self.pixels).resize(size, PillowImage.Resampling.BILINEAR)
+        return Image(np.asarray(stretched))
 
     def encode(self, format: Format = "png", quality: int = 90) -> bytes:  # noqa: A002  Pillow's own word
         """Give the bytes of a PNG or JPEG file; `quality`, 1 to 100, is JPEG's.

@@ -17,12 +17,11 @@ from numpy.typing import ArrayLike
 
 from ..errors import InvalidArgument, NotReformattable, OutOfRange
 from .geometry import FloatArray, Triple, VolumeGeometry, as_triple
+from .picture import MAX_SIDE
 from .volume import Volume
 
 Size: TypeAlias = tuple[int, int]
 
-MAX_SIDE = 16384
-"""Most pixels along a side: what a workstation shows is far below, a slip in the units far above."""
 NAMED_ALONE_DEG = 10.0
 """A direction closer than this to a patient axis is named by that axis alone."""
 _LETTERS = (("L", "R"), ("P", "A"), ("H", "F"))
