@@ -130,7 +130,7 @@ def test_a_picture_uses_the_window_of_its_header(stored):
 
 def test_time_points_are_volumes_of_their_own(stored):
     made = [
-        image(slice_values(10 * t + n), 10 * t + n, ImagePositionPatient=[0, 0, n], TemporalPositionIdentifier=time)
+        image(slice_values(10 * t + n), 10 * t + n, ImagePositionPatient=[0, 0, n], TemporalPositionIdentifier=t)
         for t in (1, 2)
         for n in (1, 2, 3)
     ]
