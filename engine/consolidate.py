@@ -136,7 +136,10 @@ class _Work:
         extra = {"affine_zyx_to_lps_mm": geometry.affine.tolist() if geometry else None} | plan.meaning()
         method = "mode" if plan.has_labels else "mean"
         dtype = plan.description.stored_dtype
-        for path, data in ome_zarr.describe(name, levels, dtype, plan.spacing_mm_zyx, method, extra):
+        described = ome_zarr.describe(
+            name, levels, dtype, plan.spacing_mm_zyx, method, extra, is_placed=plan.has_spacing
+        )
+        for path, data in described:
             self._writer.write(Path(f"{name}.ome.zarr") / path, data)
 
     def _fill(self, pyramid: PyramidWriter, plan: StackPlan) -> None:

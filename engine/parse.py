@@ -143,6 +143,7 @@ def _read_instance(part: Part10) -> Instance:
         frames=None if pixels is None else _read_frames(data_set, pixels.frames),
         voi_function=_meaning(data_set, 0x00281056, 0x00289132) or "LINEAR",
         rescale_type=_meaning(data_set, 0x00281054, 0x00289145),
+        has_tables=0x00283000 in data_set or 0x00283010 in data_set,
         padding_value=_padding_value(data_set, pixels),
     )
 

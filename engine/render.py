@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument, NotReformattable
+from ..kernels.window import window_table
 from . import planes
 from .annotate import with_edge_letters
 from .color import Palette, rgb_from_color
 from .picture import Image
 from .planes import Plane, Size
 from .sample import Interpolation, Mode, Request, sample, stored_slice, without_padding
+from .tables import Table
 from .volume import Volume
 from .window import Display, WindowChoice, chosen_window, header_window, modality_values, robust_window
 
@@ -86,13 +88,15 @@ def render_frame(
     voi_function: str = "LINEAR",
     padding_value: int | None = None,
     palette: Palette | None = None,
+    modality_table: Table | None = None,
+    voi_table: Table | None = None,
 ) -> Image:
     """Make a picture of a decoded frame, as stored: grey (rows, columns) or colour (rows, columns, 3).
 
-    `window` is the caller's choice, `frame_window` the header's center and width; without either, grey is
-    shown from percentile 0.5 to 99.5. `photometric_interpretation` is that of the decoded samples;
-    `bits_stored` matters to colour alone. Raises `InvalidArgument` for a shape that does not fit it, or
-    PALETTE COLOR without a palette.
+    `modality_table` takes the place of `rescale`. `window` is the caller's choice; without it the header's
+    `voi_table` is used, else its `frame_window` (center, width), else grey is shown from percentile 0.5 to 99.5.
+    `photometric_interpretation` is that of the decoded samples; `bits_stored` matters to colour alone. Raises
+    `InvalidArgument` for a shape that does not fit it, or PALETTE COLOR without a palette.
     """
     if photometric_interpretation == "PALETTE COLOR":
         if palette is None:
@@ -101,9 +105,15 @@ def render_frame(
     if not photometric_interpretation.startswith("MONOCHROME"):
         return Image(rgb_from_color(stored, photometric_interpretation, bits_stored))
     values, (slope, intercept) = _plane_of(stored), rescale
+    if modality_table is not None:
+        values, slope, intercept, padding_value = modality_table.look_up(values), 1.0, 0.0, None
+    invert = photometric_interpretation == "MONOCHROME1"
+    if window is None and voi_table is not None:
+        table, first = voi_table.gray, voi_table.first_mapped
+        return Image(window_table(values, table, first, slope=slope, intercept=intercept, invert=invert))
     shown = chosen_window(window, voi_function) or header_window(frame_window, voi_function)
     shown = shown or robust_window(modality_values(values, padding_value, slope, intercept))
-    display = Display(shown, slope, intercept, photometric_interpretation == "MONOCHROME1")
+    display = Display(shown, slope, intercept, invert)
     return Image(display.gray(without_padding(values, padding_value, display)))
 
 

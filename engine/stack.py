@@ -17,6 +17,7 @@ from .packing import Packing
 from .palette import read_palette
 from .picture import Image
 from .render import render_frame
+from .tables import read_tables
 from .volume import ArrayLevel, LevelArray, Volume
 from .window import WindowChoice
 
@@ -138,6 +139,12 @@ class Stack:
         decoded = decode_frame(codestream, description, record.transfer_syntax_uid)
         return decoded.values, decoded.photometric_interpretation
 
+    def _header(self, index: int) -> bytes:
+        """Give the header of a frame's instance, with the pixels after it where the file was kept whole."""
+        instance = self.record.frames[index][0]
+        is_whole = self._published.manifest.instances[instance].source == "whole"
+        return self._published.codestream(instance) if is_whole else self._published.header(instance)
+
     def _window(self, index: int) -> tuple[float, float] | None:
         """Give center and width of the window that the header names for a frame."""
         windows = self.record.meaning["windows"]
@@ -149,6 +156,7 @@ class Stack:
         values, photometric_interpretation = self._frame(index)
         meaning, rescale = self.record.meaning, self.record.meaning["rescale"]
         is_palette = photometric_interpretation == "PALETTE COLOR"
+        modality_table, voi_table = read_tables(self._header(index)) if meaning["has_tables"] else (None, None)
         slope, intercept = rescale[index % len(self)] if len(rescale) > 1 else rescale[0]
         return render_frame(
             values,
@@ -159,5 +167,7 @@ class Stack:
             frame_window=self._window(index),
             voi_function=meaning["voi_function"],
             padding_value=meaning["padding_value"],
-            palette=read_palette(self._published.header(self.record.frames[index][0])) if is_palette else None,
+            palette=read_palette(self._header(index)) if is_palette else None,
+            modality_table=modality_table,
+            voi_table=voi_table,
         )

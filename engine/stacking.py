@@ -30,6 +30,8 @@ class StackPlan:
     description: PixelDescription
     first: Instance
     """The instance of the first frame; it stands for the others where a fact is one a stack."""
+    has_tables: bool
+    """Whether some instance has its modality LUT or VOI LUT as a table."""
     is_expanded: bool
     """Whether stored values are written as a pyramid, or frames stay codestreams, decoded on demand."""
 
@@ -64,6 +66,11 @@ class StackPlan:
         return windows[:1] if windows == windows[:1] * len(windows) else windows
 
     @property
+    def has_spacing(self) -> bool:
+        """Whether a header says how far apart pixels are."""
+        return self.arrangement.geometry is not None or bool(np.all(np.isfinite(self.table.spacing_mm[0])))
+
+    @property
     def spacing_mm_zyx(self) -> tuple[float, float, float]:
         """Between voxels, for the pyramid's shape; 1 where unknown."""
         geometry = self.arrangement.geometry
@@ -86,6 +93,7 @@ class StackPlan:
             "photometric_interpretation": self.description.photometric_interpretation,
             "bits_stored": self.description.bits_stored,
             "padding_value": first.padding_value,
+            "has_tables": self.has_tables,
             "spacing_mm": list(self.spacing_mm_zyx),
             "labels": self.has_labels,
         }
@@ -148,8 +156,9 @@ def _plan_group(instances: Sequence[Instance], numbers: list[int], undecodable: 
             chosen = [members[row] for row in rows.tolist()]
             first = instances[chosen[0][0]]
             is_expanded = bool(is_decodable) and (part.verdict.is_volume or not _is_encapsulated(first))
+            has_tables = any(instances[number].has_tables for number, _ in chosen)
             assert first.pixels is not None
-            plans.append(StackPlan(chosen, part, take(table, rows), first.pixels, first, is_expanded))
+            plans.append(StackPlan(chosen, part, take(table, rows), first.pixels, first, has_tables, is_expanded))
     return plans
 
 

