@@ -73,8 +73,8 @@ def unpack_frame(pixels: Bytes, frame: int, packing: Packing, out: Values) -> No
     is_interleaved = description.planar_configuration == 0 and description.samples_per_pixel > 1
     # Straight into place where values lie there as in the file: half the time of a copy by way of new memory.
     room = out.reshape(-1) if out.flags.c_contiguous and not is_interleaved else None
-    bits = _bits(description, packing.is_big_endian)
-    flat = stored_values.unpack(np.frombuffer(raw, np.uint8), is_signed=description.is_signed, room=room, **bits)
+    form = _bits(description, packing.is_big_endian) | {"is_signed": description.is_signed}
+    flat = stored_values.unpack(np.frombuffer(raw, np.uint8), room=room, **form)
     if is_interleaved:
         out[...] = samples_first(flat.view(out.dtype).reshape(description.frame_shape))
     elif room is None or not np.may_share_memory(flat, room):

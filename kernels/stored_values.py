@@ -67,21 +67,28 @@ def _faults(words: Words, unused: Words, above: Words, sign: Words, out: Words) 
 
 
 def unpack(
-    raw: Bytes, *, bits_allocated: int, bits_stored: int, high_bit: int, is_signed: bool, is_big_endian: bool
+    raw: Bytes,
+    *,
+    bits_allocated: int,
+    bits_stored: int,
+    high_bit: int,
+    is_signed: bool,
+    is_big_endian: bool,
+    room: Words | None = None,
 ) -> NDArray[Any]:
     """Give the stored values in `raw`, one-dimensional, in native byte order.
 
     `raw` is contiguous uint8, a whole number of words of 8, 16, 32 or 64 bits. Where every bit is stored and
-    the bytes are in native order the result is a view of `raw`; else it is a new array. For 8 bits
-    `is_big_endian` means that bytes are swapped in pairs, as in an OW value. Raises `InvalidArgument` for
-    impossible bit numbers.
+    the bytes are in native order the result is a view of `raw`; else it is a new array, or lies in `room`, as many
+    words, where that is given. For 8 bits `is_big_endian` means that bytes are swapped in pairs, as in an OW value.
+    Raises `InvalidArgument` for impossible bit numbers, or room of another shape.
     """
     _check_bits(bits_allocated, bits_stored, high_bit)
     words = _to_words(raw, bits_allocated, is_big_endian)
     kind = np.dtype(f"{'i' if is_signed else 'u'}{bits_allocated // 8}")
     if bits_stored == bits_allocated:
         return words.view(kind)
-    out = np.empty_like(words)
+    out = np.empty_like(words) if room is None else _checked_room(room, words)
     used, sign = _constant(words, (1 << bits_stored) - 1), _sign(words, bits_stored, is_signed)
     shift = high_bit + 1 - bits_stored
     if shift:
@@ -169,6 +176,13 @@ def _check_bits(bits_allocated: int, bits_stored: int, high_bit: int) -> None:
         raise InvalidArgument(f"{bits_stored} bits ending at bit {high_bit} of {bits_allocated}")
     if bits_stored < 1:
         raise InvalidArgument(f"{bits_stored} bits stored")
+
+
+def _checked_room(room: Words, words: Words) -> Words:
+    flags = room.flags
+    if room.shape != words.shape or room.itemsize != words.itemsize or not (flags.c_contiguous and flags.writeable):
+        raise InvalidArgument(f"{len(words)} words do not fit into room for {room.dtype} {room.shape}")
+    return room.view(words.dtype)
 
 
 def _constant(words: Words, bits: int) -> Words:

@@ -32,6 +32,25 @@ def words(draw):
 
 
 @given(words(), st.booleans())
+def test_unpack_into_room_gives_the_same_values(example, is_signed):
+    raw, bits = example
+    room = np.empty(8 * len(raw) // bits["bits_allocated"], f"u{bits['bits_allocated'] // 8}")
+
+    values = unpack(np.frombuffer(raw, np.uint8), is_signed=is_signed, room=room, **bits)
+
+    assert values.tolist() == naive.unpack(raw, is_signed=is_signed, **bits)
+    assert np.shares_memory(values, room) == (bits["bits_stored"] < bits["bits_allocated"] and len(room) > 0)
+
+
+@pytest.mark.parametrize("room", [np.empty(3, np.uint16), np.empty(2, np.uint8), np.empty(4, np.uint16)[::2]])
+def test_room_of_another_shape_or_type_is_refused(room):
+    raw = np.zeros(4, np.uint8)
+
+    with pytest.raises(InvalidArgument, match="room"):
+        unpack(raw, bits_allocated=16, bits_stored=12, high_bit=11, is_signed=False, is_big_endian=False, room=room)
+
+
+@given(words(), st.booleans())
 def test_unpack_agrees_with_its_naive_twin(example, is_signed):
     raw, bits = example
 
