@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from ..engine.report import Progress as ToldProgress
+from ..engine.report import no_progress
 
 out = Console(highlight=False)
 """Results."""
@@ -33,6 +34,9 @@ _COUNTED = frozenset({"examining", "making"})
 @contextmanager
 def progress_bars() -> Iterator[ToldProgress]:
     """Show a bar for each stage that the block is told of, on a terminal; elsewhere show nothing."""
+    if not err.is_terminal:
+        yield no_progress
+        return
     text = TextColumn("{task.description:<10}")
     counts = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, transient=True)
     sizes = Progress(
@@ -48,8 +52,7 @@ def progress_bars() -> Iterator[ToldProgress]:
             if shown is not None:
                 shown.stop()
             shown = bars
-            if err.is_terminal:
-                bars.start()
+            bars.start()
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage, total=total)
         bars.update(tasks[stage], completed=done, total=total)
