@@ -26,6 +26,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import one_core  # before any library that sizes a pool of threads
 
+# isort: split
+import filmless
+from folder import CtFolder, make_ct_folder
+
 BENCH = Path(__file__).resolve().parent
 
 OURS = "filmless"
@@ -98,6 +102,38 @@ def peer() -> Callable[[str], ModuleType]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def sitk(peer: Callable[[str], ModuleType]) -> ModuleType:
+    """SimpleITK on one thread."""
+    module = peer("SimpleITK")
+    module.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    return module
+
+
+@pytest.fixture(scope="session")
+def vtk(peer: Callable[[str], ModuleType]) -> ModuleType:
+    """VTK on one thread."""
+    module = peer("vtk")
+    peer("vtk.util.numpy_support")
+    module.vtkMultiThreader.SetGlobalMaximumNumberOfThreads(1)
+    module.vtkSMPTools.Initialize(1)
+    return module
+
+
+@pytest.fixture(scope="session")
+def ct(tmp_path_factory: pytest.TempPathFactory) -> CtFolder:
+    """A folder of CT slices: the real head where there is one, else a made trunk."""
+    return make_ct_folder(tmp_path_factory.mktemp("ct"))
+
+
+@pytest.fixture(scope="session")
+def series(ct: CtFolder, tmp_path_factory: pytest.TempPathFactory) -> filmless.Series:
+    """The same in an archive."""
+    archive = filmless.open(tmp_path_factory.mktemp("archive"))
+    archive.ingest(ct.path)
+    return archive.series(ct.series_uid)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

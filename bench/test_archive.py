@@ -16,7 +16,7 @@ from typing import Any
 import filmless
 import numpy as np
 import pytest
-from folder import CtFolder, make_ct_folder
+from folder import CtFolder
 from pyramids import (
     halved_numpy,
     halved_simpleitk,
@@ -34,18 +34,6 @@ FILE_A_CHUNK = {"128x128x128": (128, 128, 128), "16x256x256": (16, 256, 256), "1
 
 
 @pytest.fixture(scope="module")
-def ct(tmp_path_factory: pytest.TempPathFactory) -> CtFolder:
-    return make_ct_folder(tmp_path_factory.mktemp("ct"))
-
-
-@pytest.fixture(scope="module")
-def series(ct: CtFolder, tmp_path_factory: pytest.TempPathFactory) -> filmless.Series:
-    archive = filmless.open(tmp_path_factory.mktemp("archive"))
-    archive.ingest(ct.path)
-    return archive.series(ct.series_uid)
-
-
-@pytest.fixture(scope="module")
 def root(series: filmless.Series) -> Path:
     """The archive's folder: series/<xx>/<uid>/<generation> lie below it."""
     return series.folder.parents[3]
@@ -56,13 +44,6 @@ def steps(series: filmless.Series) -> list[tuple[int, int, int]]:
     """By how much each level of Filmless' pyramid is smaller than the one before, (z, y, x)."""
     factors = np.array([(1, 1, 1), *series.volume().factors])
     return [tuple(step) for step in (factors[1:] // factors[:-1]).tolist()]
-
-
-@pytest.fixture(scope="module")
-def sitk(peer: Callable[[str], Any]) -> Any:
-    module = peer("SimpleITK")
-    module.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -77,25 +77,9 @@ def frame(volume: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def sitk(peer: Callable[[str], Any]) -> Any:
-    module = peer("SimpleITK")
-    module.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    return module
-
-
-@pytest.fixture(scope="module")
 def cv2(peer: Callable[[str], Any]) -> Any:
     module = peer("cv2")
     module.setNumThreads(1)
-    return module
-
-
-@pytest.fixture(scope="module")
-def vtk(peer: Callable[[str], Any]) -> Any:
-    module = peer("vtk")
-    peer("vtk.util.numpy_support")
-    module.vtkMultiThreader.SetGlobalMaximumNumberOfThreads(1)
-    module.vtkSMPTools.Initialize(1)
     return module
 
 
