@@ -13,6 +13,9 @@ from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
 from . import console, demo, export, ingest, render, show
 
+_INTERRUPTED = 130
+"""Exit code by which Typer answers Ctrl-C."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
@@ -53,9 +56,10 @@ def main() -> None:
     on_first_compilation(console.tell_of_compiling)
     try:
         app()
-    except KeyboardInterrupt:
-        console.fail("stopped; what was stored so far is whole, and the same command goes on from there")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            console.fail("stopped; what was stored so far is whole, and the same command goes on from there")
+        raise
     except BrokenPipeError:
         console.leave_quietly_when_the_reader_is_gone()
         sys.exit(1)
