@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -414,6 +416,19 @@ class TestCommand:
         assert ended.returncode == 1
         assert "Traceback" in ended.stderr
         assert "NotFound" in ended.stderr
+
+    def test_an_interrupt_says_that_the_work_can_go_on(self, tmp_path):
+        command = [FILMLESS, "demo", "-o", tmp_path / "demo", "--slices", "400", "--size", "256"]
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while started.poll() is None and not (tmp_path / "demo").exists():
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+
+        _, err = started.communicate()
+
+        assert started.returncode == 130
+        assert err.splitlines()[-1].startswith("error: stopped")
+        assert "Traceback" not in err
 
     def test_a_reader_that_leaves_early_is_no_error(self, phantom_archive):
         command = f"'{FILMLESS}' ls --json -a '{phantom_archive}' | head -1"

@@ -3,9 +3,10 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import zlib
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,21 @@ class TestLateInstances:
 
         assert exported_bytes(archive) == set(map(Path.read_bytes, paths))
         assert archive.verify() == []
+
+
+class TestIndex:
+    def test_a_generation_published_and_not_indexed_is_found_by_the_next_ingest(self, archive, export):
+        slices(export, [1, 2, 3])
+        archive.ingest(export)
+        before = archive.contents()
+        with closing(sqlite3.connect(archive.root / "index.sqlite")) as connection, connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("DELETE FROM series")
+
+        report = archive.ingest(export)
+
+        assert (report.stored, len(report.duplicates)) == (0, 3)
+        assert archive.contents() == before
 
 
 class TestOddFiles:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import numpy as np
 import pytest
 from dicom_files import slice_values, slices
 from filmless.engine.archive import open_archive
 from filmless.engine.rebuild import Rebuilder
-from filmless.errors import NotFound
+from filmless.errors import Damaged, NotFound
 from filmless.storage.home import Home
 from filmless.storage.published import Published
 
@@ -75,6 +76,21 @@ def test_export_tells_its_progress_in_received_bytes(made, tmp_path):
     total = sum(path.stat().st_size for path in paths)
     assert told[-1] == ("exporting", total, total)
     assert len(told) == COUNT
+
+
+def test_what_does_not_rebuild_to_the_bytes_received_is_never_given_out(made, tmp_path):
+    original, _, _ = made
+    root = shutil.copytree(original.folder.parents[3], tmp_path / "copy")
+    record = original.manifest.instances[5]
+    manifest = next(root.glob("series/??/*/1/series.json"))
+    manifest.write_text(manifest.read_text().replace(record.sha256, "0" * 64))
+    series = open_archive(root).series(original.uid)
+
+    with pytest.raises(Damaged, match=f"{record.sop_instance_uid} does not rebuild exactly"):
+        series.instance(record.sop_instance_uid)
+    with pytest.raises(Damaged):
+        series.export(tmp_path / "out")
+    assert not (tmp_path / "out" / f"{record.sop_instance_uid}.dcm").exists()
 
 
 def test_an_instance_of_another_series_is_not_found(made):
