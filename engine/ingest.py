@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,8 +78,7 @@ class Ingest:
         """Take in everything at or below `paths`; the report accounts for every file."""
         started = time.perf_counter()
         with self._home.writing():
-            self._home.sweep()
-            self._index.catch_up()
+            self._recover()
             found = self._examine(list(walk(paths)))
             fresh = self._without_known(self._without_repeats(found))
             self._total_bytes = sum(file.size_bytes for file in fresh)
@@ -86,6 +86,18 @@ class Ingest:
                 self._store(series)
         self._report.seconds = time.perf_counter() - started
         return self._report
+
+    def _recover(self) -> None:
+        """Finish or undo what a writer that died left between two steps."""
+        self._home.sweep()
+        proven = []
+        for uid, generation in list(self._home.superseding()):
+            with suppress(Damaged):
+                self._prove(uid, generation)
+                proven.append((uid, generation))
+        self._index.catch_up()
+        for uid, generation in proven:
+            remove_generations(self._home, uid, range(1, generation))
 
     def _examine(self, paths: Sequence[Path]) -> list[Found]:
         self._report.found = len(paths)
@@ -161,10 +173,15 @@ class Ingest:
             try:
                 return self._write_generation(remaining)
             except BadSource as problem:
-                bad = remaining[problem.number]
-                self._set_aside(bad.path, str(problem))
-                remaining.remove(bad)
-                self._total_bytes -= bad.size_bytes
+                bad = [remaining[problem.number]]
+                reason = str(problem)
+            except Damaged as problem:  # what the archive holds of this series; others go on
+                bad = list(remaining)
+                reason = f"its series in the archive is damaged, run `filmless verify`: {problem}"
+            for file in bad:
+                self._set_aside(file.path, reason)
+                remaining.remove(file)
+                self._total_bytes -= file.size_bytes
         return None
 
     def _write_generation(self, found: Sequence[Found]) -> None:
@@ -179,9 +196,10 @@ class Ingest:
             if not is_new[problem.number]:
                 raise Damaged(f"{sources[problem.number].name}: {problem}; run `filmless verify`") from problem
             raise BadSource(_position(found, instances[problem.number]), str(problem)) from problem
-        self._index.put(manifest, archived_bytes)
         if former is not None:
-            self._retire(former, manifest.generation)
+            self._prove(uid, manifest.generation)
+        self._index.put(manifest, archived_bytes)
+        remove_generations(self._home, uid, range(1, manifest.generation))
         stacks = [stack.meaning["summary"] for stack in manifest.stacks]
         received = sum(file.size_bytes for file in found)
         self._report.series.append(StoredSeries(uid, manifest.generation, len(found), received, archived_bytes, stacks))
@@ -191,13 +209,15 @@ class Ingest:
         generation = self._index.generation_of(series_uid)
         return None if generation is None else Published(self._home, series_uid, generation)
 
-    def _retire(self, former: Published, generation: int) -> None:
-        """Remove the former generation once the new one is proven to hold every instance."""
-        uid = former.manifest.series_instance_uid
-        damage = find_damage(Published(self._home, uid, generation))
+    def _prove(self, series_uid: str, generation: int) -> None:
+        """Prove a generation before its former one may go; raises `Damaged`, and removes it, where it is not sound."""
+        try:
+            damage = find_damage(Published(self._home, series_uid, generation))
+        except Damaged as problem:
+            damage = [str(problem)]
         if damage:
-            raise Damaged(f"{damage[0]}; the former generation stays")
-        remove_generations(self._home, uid, before=generation)
+            remove_generations(self._home, series_uid, [generation])
+            raise Damaged(f"a new generation was not written well, the former stays: {damage[0]}")
 
     def _told(self, size_bytes: int) -> None:
         self._stored_bytes += size_bytes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import Damaged
@@ -105,11 +106,11 @@ def _sums_text(sums: dict[str, str]) -> str:
     return "".join(sorted(f"{digest}  {name}\n" for name, digest in sums.items()))
 
 
-def remove_generations(home: Home, series_uid: str, *, before: int) -> None:
-    """Remove the generations older than `before`; mapped files of theirs stay readable until they are closed."""
+def remove_generations(home: Home, series_uid: str, numbers: Collection[int]) -> None:
+    """Remove generations of a series; mapped files of theirs stay readable until they are closed."""
     folder = home.series_folder(series_uid)
     for number in generation_numbers(folder):
-        if number < before:
+        if number in numbers:
             # Out of sight in one step, so that a half-removed generation is never taken for one.
             hidden = folder / f".old-{number}-{secrets.token_hex(4)}"
             (folder / str(number)).rename(hidden)

@@ -78,6 +78,13 @@ class Home:
             if generations:
                 yield folder.name, generations[-1]
 
+    def superseding(self) -> Iterator[tuple[str, int]]:
+        """Give (series UID, newest generation) where a former generation is still there beside it."""
+        for folder in sorted((self.root / "series").glob("??/*")):
+            generations = generation_numbers(folder)
+            if len(generations) > 1:
+                yield folder.name, generations[-1]
+
     def sweep(self) -> None:
         """Remove what a writer that died left half-done; only while holding the write lock."""
         for pattern in (".new-*", ".old-*"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -87,7 +88,7 @@ class Index:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Open the index for one transaction; raises `Damaged` where the file is no sound database."""
         try:
-            with closing(sqlite3.connect(self._home.index, timeout=30)) as connection:
+            with closing(self._connect()) as connection:
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA synchronous = FULL")
                 with connection:
@@ -96,6 +97,13 @@ class Index:
             raise FilmlessError(f"{self._home.index}: {problem}") from problem
         except sqlite3.DatabaseError as problem:
             raise Damaged(f"{self._home.index}: {problem}; delete it: it is made anew from the series") from problem
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the index, without a lock or journal where the archive cannot be written (a mounted copy)."""
+        path = self._home.index
+        if path.exists() and not os.access(path.parent, os.W_OK):
+            return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        return sqlite3.connect(path, timeout=30)
 
     def rebuild(self) -> None:
         """Make the index anew from the published generations; one that cannot be read is left to `verify`."""

@@ -201,6 +201,33 @@ class TestLateInstances:
 
 
 class TestIndex:
+    def test_a_former_generation_left_beside_a_sound_one_is_removed_by_the_next_ingest(self, archive, export, tmp_path):
+        slices(export, [1, 2])
+        archive.ingest(export)
+        folder = only_series(archive).folder
+        shutil.copytree(folder, tmp_path / "former")
+        slices(export, [3])
+        archive.ingest(export)
+        shutil.copytree(tmp_path / "former", folder)
+
+        archive.ingest(export)
+
+        assert [path.name for path in folder.parent.iterdir()] == ["2"]
+        assert len(exported_bytes(archive)) == 3
+
+    def test_a_new_generation_that_is_not_sound_goes_and_the_former_stays(self, archive, export, tmp_path):
+        slices(export, [1, 2])
+        archive.ingest(export)
+        folder = only_series(archive).folder
+        shutil.copytree(folder, folder.parent / "2")
+        (folder.parent / "2" / "headers.pack").write_bytes(b"cut")
+
+        report = archive.ingest(export)
+
+        assert [path.name for path in folder.parent.iterdir()] == ["1"]
+        assert len(report.duplicates) == 2
+        assert archive.verify() == []
+
     def test_a_generation_published_and_not_indexed_is_found_by_the_next_ingest(self, archive, export):
         slices(export, [1, 2, 3])
         archive.ingest(export)

@@ -180,14 +180,20 @@ def test_a_series_is_not_taken_for_another(root):
         open_archive(root).series(uid)
 
 
-def test_a_damaged_series_is_not_added_to(root, tmp_path):
+def test_a_damaged_series_is_not_added_to_and_the_others_are_stored(root, tmp_path):
     flipped(one_of(root, "stack-0.ome.zarr/0/c*"), 40)
     slices(tmp_path / "late", [4])
-    before = files(generation(root))
+    slices(tmp_path / "late", [1, 2], series=9)
+    folder = generation(root)
+    before = files(folder)
 
-    with pytest.raises(Damaged, match="fails its checksum"):
-        open_archive(root).ingest(tmp_path / "late")
-    assert files(generation(root)) == before
+    report = open_archive(root).ingest(tmp_path / "late")
+
+    assert files(folder) == before
+    assert report.stored == 2
+    (aside,) = report.set_aside
+    assert "its series in the archive is damaged" in aside.reason
+    assert "fails its checksum" in aside.reason
 
 
 def test_progress_reaches_the_bytes_received(original):
