@@ -5,6 +5,7 @@
     - InvalidWindow                   a window width the VOI function does not allow
     - OutOfRange (IndexError)         a slice, voxel or level that is not there
   + NotReformattable (ValueError)     the verdict on a stack forbids what was asked
+  + BadSources                        instances that must be left out of a generation, and why
   + NotFound (LookupError)            no such archive, series, stack or instance
   + ArchiveExists (FileExistsError)   a folder that is something else than an archive
   + FormatError (ValueError)          the file's: bytes that are not what they claim
@@ -37,6 +38,15 @@ class OutOfRange(InvalidArgument, IndexError):
 
 class NotReformattable(FilmlessError, ValueError):
     """The verdict on a stack forbids the plane that was asked for; the message says what to ask instead."""
+
+
+class BadSources(FilmlessError):
+    """Instances that cannot be taken in; the others can, without them."""
+
+    def __init__(self, reasons: dict[int, str]) -> None:
+        super().__init__("; ".join(reasons.values()))
+        self.reasons = reasons
+        """Why, by the number of the instance."""
 
 
 class NotFound(FilmlessError, LookupError):

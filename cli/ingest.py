@@ -52,10 +52,9 @@ def print_report(report: IngestReport, archive: Path) -> None:
         soft_wrap=True,
     )
     if report.stored:
-        share = report.archived_bytes / report.received_bytes
         out.print(
             f"{bytes_text(report.received_bytes)} in, {bytes_text(report.archived_bytes)} kept "
-            f"({share:.0%}, all levels included), {report.seconds:.1f} s, {rate:.0f} MB/s",
+            f"({report.share_kept:.0%} of these series, all levels included), {report.seconds:.1f} s, {rate:.0f} MB/s",
             soft_wrap=True,
         )
     if report.set_aside:

@@ -7,11 +7,12 @@ hashed, and taken apart into pixels (to the pyramid or the codestream pack) and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-from ..errors import DecodeError, FilmlessError, FormatError, UnsupportedPixels
+from ..errors import BadSources, FormatError
 from ..kernels.downsample import halve_mean, halve_mode
 from ..storage import ome_zarr, pool
 from ..storage.generation import GenerationWriter
@@ -24,29 +25,15 @@ from .loading import Loaded, Source, load
 from .packing import Values
 from .stacking import StackPlan, plan_stacks
 
-SOFTWARE = "filmless 0.1.0"
+SOFTWARE = f"filmless {version('filmless')}"
 
 Told = Callable[[int], None]
 """Called with the bytes of each file that is in the generation."""
 
 _BATCH = 32
-"""Instances read at a time where no slab sets the pace."""
-
-
-class BadSource(FilmlessError):
-    """One instance cannot be taken in; the others can, without it."""
-
-    def __init__(self, number: int, reason: str) -> None:
-        super().__init__(reason)
-        self.number = number
-
-
-class _Undecodable(FilmlessError):
-    """An instance is whole, but its codestreams do not decode: it is kept, and not expanded into a stack."""
-
-    def __init__(self, number: int, reason: str) -> None:
-        super().__init__(reason)
-        self.number = number
+"""Most instances read at a time where no slab sets the pace."""
+_BATCH_BYTES = 256 << 20
+"""Most bytes of them, or one instance."""
 
 
 def consolidate(
@@ -54,23 +41,24 @@ def consolidate(
 ) -> tuple[Manifest, int, list[str]]:
     """Write and publish the next generation of the series that all `instances` belong to.
 
-    Gives the manifest, the generation's size in bytes, and warnings. Raises `BadSource` naming an instance that must
-    be left out; nothing is published then.
+    Gives the manifest, the generation's size in bytes, and warnings. Raises `BadSources` naming the instances that
+    must be left out; nothing is published then. Instances that are whole, but whose codestreams do not decode, are
+    kept and not expanded into a stack.
     """
-    undecodable: dict[str, str] = {}
+    undecodable: dict[int, str] = {}
     while True:
         writer = GenerationWriter(home, instances[0].series_instance_uid)
         try:
             work = _Work(instances, sources, writer, told)
-            manifest = work.write(frozenset(undecodable))
-            return manifest, writer.publish(manifest), list(undecodable.values())
-        except _Undecodable as problem:
-            writer.abandon()
-            instance = instances[problem.number]
-            undecodable[instance.sop_instance_uid] = f"{sources[problem.number].name}: kept, not expanded: {problem}"
+            manifest = work.write(frozenset(instances[number].sop_instance_uid for number in undecodable))
+            if manifest is not None:
+                warnings = [f"{sources[n].name}: kept, not expanded: {reason}" for n, reason in undecodable.items()]
+                return manifest, writer.publish(manifest), warnings
         except BaseException:
             writer.abandon()
             raise
+        writer.abandon()
+        undecodable |= work.undecodable
 
 
 class _Work:
@@ -80,27 +68,38 @@ class _Work:
         self, instances: Sequence[Instance], sources: Sequence[Source], writer: GenerationWriter, told: Told
     ) -> None:
         self._instances, self._sources, self._writer, self._told = instances, sources, writer, told
+        self.undecodable: dict[int, str] = {}
+        """Why instances did not decode. All of a pass are found before the next, so that few passes do."""
+        self._bad: dict[int, str] = {}
         self._loaded: dict[int, Loaded] = {}
         self._frames_left: Counter[int] = Counter()
+        self._frames_expanded: Counter[int] = Counter()
         self._records: dict[int, InstanceRecord] = {}
+        self._told_bytes = 0
 
-    def write(self, undecodable: frozenset[str]) -> Manifest:
-        """Write every file of the generation but the manifest, and give that."""
+    def write(self, undecodable: frozenset[str]) -> Manifest | None:
+        """Write every file of the generation but the manifest, and give that; None where `undecodable` has grown."""
         plans = plan_stacks(self._instances, undecodable)
         self._frames_left = Counter(number for plan in plans for number, _ in plan.members)
+        self._frames_expanded = Counter(number for plan in plans if plan.is_expanded for number, _ in plan.members)
         stacks = [self._write_stack(f"stack-{n}", plan) for n, plan in enumerate(plans)]
         others = [n for n in range(len(self._instances)) if n not in self._frames_left]
         self._take_without_frames(others)
+        if self._bad or self.undecodable:
+            self._told(-self._told_bytes)
+            if self._bad:
+                raise BadSources(self._bad)
+            return None
         first = self._instances[0]
         return Manifest(
-            first.series_instance_uid,
-            first.study_instance_uid,
-            self._writer.number,
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            SOFTWARE,
-            first.attributes,
-            [self._records[number] for number in range(len(self._instances))],
-            stacks,
+            series_instance_uid=first.series_instance_uid,
+            study_instance_uid=first.study_instance_uid,
+            generation=self._writer.number,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            software=SOFTWARE,
+            attributes=first.attributes,
+            instances=[self._records[number] for number in range(len(self._instances))],
+            stacks=stacks,
         )
 
     def _write_stack(self, name: str, plan: StackPlan) -> StackRecord:
@@ -119,6 +118,8 @@ class _Work:
             keep_z=not plan.is_volume or len(plan.rescale) > 1,
             spacing_mm_zyx=plan.spacing_mm_zyx,
         )
+        if not plan.can_shrink:
+            levels = levels[:1]
         folder = self._writer.folder / f"{name}.ome.zarr"
         halve = halve_mode if plan.has_labels else halve_mean
         pyramid = PyramidWriter(folder, levels, description.stored_dtype, halve)
@@ -159,45 +160,62 @@ class _Work:
 
     def _put_frame(self, job: tuple[int, int, Values]) -> None:
         number, frame, out = job
-        loaded = self._load(number)
+        self._load(number)
+        if number in self._bad:
+            return
         try:
-            loaded.read_frame(frame, out)
-        except (DecodeError, UnsupportedPixels, FormatError) as problem:
-            raise _Undecodable(number, str(problem)) from problem
+            self._loaded[number].read_frame(frame, out)
+        except FormatError as problem:
+            self.undecodable[number] = str(problem)
 
     def _take_without_frames(self, numbers: list[int], plan: StackPlan | None = None) -> None:
         """Take in instances of which no stored values are wanted."""
         frames = Counter(number for number, _ in plan.members) if plan else Counter()
-        for at in range(0, len(numbers), _BATCH):
-            batch = numbers[at : at + _BATCH]
+        for batch in self._batches(numbers):
             self._load_all(batch)
             for number in batch:
                 self._settle(number, frames[number])
 
+    def _batches(self, numbers: Sequence[int]) -> Iterator[list[int]]:
+        """Cut instances into runs that fit in memory together."""
+        batch: list[int] = []
+        held_bytes = 0
+        for number in numbers:
+            size_bytes = self._sources[number].size_bytes
+            if batch and (len(batch) == _BATCH or held_bytes + size_bytes > _BATCH_BYTES):
+                yield batch
+                batch, held_bytes = [], 0
+            batch.append(number)
+            held_bytes += size_bytes
+        if batch:
+            yield batch
+
     def _load_all(self, numbers: Iterable[int]) -> None:
         pool.run_all(self._load, list(numbers))
 
-    def _load(self, number: int) -> Loaded:
-        if number not in self._loaded:
-            try:
-                self._loaded[number] = load(self._sources[number], self._instances[number])
-            except (FormatError, OSError) as problem:
-                raise BadSource(number, str(problem)) from problem
-        return self._loaded[number]
+    def _load(self, number: int) -> None:
+        """Have an instance in memory, or know why it cannot be taken in."""
+        if number in self._loaded or number in self._bad:
+            return
+        try:
+            self._loaded[number] = load(self._sources[number], self._instances[number])
+        except (FormatError, OSError) as problem:
+            self._bad[number] = str(problem)
 
     def _settle(self, number: int, frames: int) -> None:
         """Count frames as taken; after an instance's last one, keep its other bytes and let go of it."""
         self._frames_left[number] -= frames
-        if self._frames_left[number] > 0:
+        if self._frames_left[number] > 0 or number in self._bad:
             return
         loaded = self._loaded.pop(number)
-        self._records[number] = self._keep_bytes(loaded)
+        self._records[number] = self._keep_bytes(loaded, self._frames_expanded[number])
+        self._told_bytes += len(loaded.data)
         self._told(len(loaded.data))
 
-    def _keep_bytes(self, loaded: Loaded) -> InstanceRecord:
+    def _keep_bytes(self, loaded: Loaded, frames_expanded: int) -> InstanceRecord:
         """Put an instance's header, and its codestreams or whole file, into the packs."""
-        instance, source = loaded.instance, loaded.source
-        span = instance.pixel_span
+        instance = loaded.instance
+        source, span = loaded.source(frames_expanded), instance.pixel_span
         cuts = loaded.fragments
         if source == "stack" and span is not None:
             cuts = [(span.offset, len(loaded.pixels))]
@@ -208,19 +226,19 @@ class _Work:
             kept = [view[offset : offset + length] for offset, length in loaded.fragments]
         items = [self._writer.codestreams.append(item, compress=source == "whole") for item in kept]
         return InstanceRecord(
-            instance.sop_instance_uid,
-            instance.sop_class_uid,
-            instance.transfer_syntax_uid,
-            instance.instance_number,
-            loaded.sha256,
-            len(loaded.data),
-            source,
-            self._writer.headers.append(header),
-            span.offset if span else 0,
-            sum(length for _, length in cuts),
-            items[0] if items else 0,
-            len(items),
-            loaded.pixels_to_json(),
+            sop_instance_uid=instance.sop_instance_uid,
+            sop_class_uid=instance.sop_class_uid,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
+            instance_number=instance.instance_number,
+            sha256=loaded.sha256,
+            size_bytes=len(loaded.data),
+            source=source,
+            header=self._writer.headers.append(header),
+            pixel_offset=span.offset if span else 0,
+            pixel_bytes=sum(length for _, length in cuts),
+            first_codestream=items[0] if items else 0,
+            codestreams=len(items),
+            pixels=loaded.pixels_to_json(),
         )
 
 

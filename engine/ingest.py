@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import Damaged, FormatError
+from ..errors import BadSources, Damaged, FormatError
 from ..kernels.crc32c import crc32c
 from ..storage import pool
 from ..storage.durable import hash_file
 from ..storage.generation import remove_generations
-from ..storage.home import Home
+from ..storage.home import Home, generation_numbers
 from ..storage.index import Index
+from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.quarantine import set_aside
-from .consolidate import BadSource, consolidate, series_order
+from .consolidate import consolidate, series_order
 from .discovery import Found, Rejected, examine, walk
 from .instance import Instance
 from .loading import Source, load
-from .parse import parse_instance
+from .parse import parse_head
 from .rebuild import Rebuilder
 from .report import IngestReport, Progress, StoredSeries
 from .verify import find_damage
@@ -44,6 +45,11 @@ class FileSource:
         """The file's path."""
         return str(self.found.path)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the file."""
+        return self.found.size_bytes
+
     def read(self) -> bytes:
         """Give the file's bytes; raises `FormatError` where it has changed since it was examined."""
         data = self.found.path.read_bytes()
@@ -60,6 +66,7 @@ class ArchivedSource:
     rebuilder: Rebuilder
     number: int
     name: str
+    size_bytes: int
 
     def read(self) -> bytes:
         """Give the instance as it was received."""
@@ -88,16 +95,18 @@ class Ingest:
         return self._report
 
     def _recover(self) -> None:
-        """Finish or undo what a writer that died left between two steps."""
+        """Finish what a writer that died left between two steps; nothing that holds the only copy is removed."""
         self._home.sweep()
-        proven = []
-        for uid, generation in list(self._home.superseding()):
-            with suppress(Damaged):
-                self._prove(uid, generation)
-                proven.append((uid, generation))
         self._index.catch_up()
-        for uid, generation in proven:
-            remove_generations(self._home, uid, range(1, generation))
+        for uid, newest in list(self._home.superseding()):
+            # Generations beside the one in use: removed where that one is sound and has all they have.
+            with suppress(Damaged):
+                current = Published(self._home, uid, newest)
+                formers = generation_numbers(self._home.series_folder(uid))[:-1]
+                held = (Published(self._home, uid, former).manifest for former in formers)
+                is_whole = all(_holds_all_of(current.manifest, manifest) for manifest in held)
+                if self._index.generation_of(uid) == newest and is_whole and not find_damage(current):
+                    remove_generations(self._home, uid, formers)
 
     def _examine(self, paths: Sequence[Path]) -> list[Found]:
         self._report.found = len(paths)
@@ -171,53 +180,80 @@ class Ingest:
         remaining = list(found)
         while remaining:
             try:
-                return self._write_generation(remaining)
-            except BadSource as problem:
-                bad = [remaining[problem.number]]
-                reason = str(problem)
-            except Damaged as problem:  # what the archive holds of this series; others go on
-                bad = list(remaining)
-                reason = f"its series in the archive is damaged, run `filmless verify`: {problem}"
-            for file in bad:
-                self._set_aside(file.path, reason)
-                remaining.remove(file)
-                self._total_bytes -= file.size_bytes
+                former = self._former(remaining[0].instance.series_instance_uid)
+                remaining = self._of_one_patient(remaining, former)
+                return self._write_generation(remaining, former) if remaining else None
+            except BadSources as problem:
+                reasons = problem.reasons
+            except Damaged as problem:
+                why = f"its series in the archive is damaged, run `filmless verify`: {problem}"
+                reasons = dict.fromkeys(range(len(remaining)), why)
+            except OSError:
+                raise  # the disk's fault, not the series': others would fare no better
+            except Exception as problem:  # whatever one series does to us, the others are stored
+                why = f"its series could not be stored: {problem or type(problem).__name__}"
+                reasons = dict.fromkeys(range(len(remaining)), why)
+            for number, why in reasons.items():
+                self._leave_out(remaining[number], why)
+            remaining = [file for number, file in enumerate(remaining) if number not in reasons]
         return None
 
-    def _write_generation(self, found: Sequence[Found]) -> None:
-        uid = found[0].instance.series_instance_uid
-        former = self._former(uid)
-        instances, sources, is_new = _members(found, former)
-        stored_before = self._stored_bytes
-        try:
-            manifest, archived_bytes, warnings = consolidate(self._home, instances, sources, self._told)
-        except BadSource as problem:
-            self._stored_bytes = stored_before
-            if not is_new[problem.number]:
-                raise Damaged(f"{sources[problem.number].name}: {problem}; run `filmless verify`") from problem
-            raise BadSource(_position(found, instances[problem.number]), str(problem)) from problem
-        if former is not None:
-            self._prove(uid, manifest.generation)
-        self._index.put(manifest, archived_bytes)
-        remove_generations(self._home, uid, range(1, manifest.generation))
-        stacks = [stack.meaning["summary"] for stack in manifest.stacks]
-        received = sum(file.size_bytes for file in found)
-        self._report.series.append(StoredSeries(uid, manifest.generation, len(found), received, archived_bytes, stacks))
-        self._report.warnings.extend(warnings)
+    def _leave_out(self, file: Found, why: str) -> None:
+        self._set_aside(file.path, why)
+        self._total_bytes -= file.size_bytes
 
     def _former(self, series_uid: str) -> Published | None:
         generation = self._index.generation_of(series_uid)
         return None if generation is None else Published(self._home, series_uid, generation)
 
-    def _prove(self, series_uid: str, generation: int) -> None:
-        """Prove a generation before its former one may go; raises `Damaged`, and removes it, where it is not sound."""
+    def _of_one_patient(self, found: Sequence[Found], former: Published | None) -> list[Found]:
+        """Set aside what names another study or patient than its series: two people must not share a volume."""
+        instance = found[0].instance
+        study, patient = instance.study_instance_uid, instance.attributes.get("PatientID", "")
+        if former is not None:
+            study, patient = former.manifest.study_instance_uid, former.manifest.attributes.get("PatientID", "")
+        kept = []
+        for file in found:
+            own = file.instance.study_instance_uid, file.instance.attributes.get("PatientID", "")
+            if own == (study, patient):
+                kept.append(file)
+            else:
+                self._leave_out(
+                    file,
+                    f"Series Instance UID {file.instance.series_instance_uid} is that of patient {patient!r}, study "
+                    f"{study}; this file says patient {own[1]!r}, study {own[0]}",
+                )
+        return kept
+
+    def _write_generation(self, found: Sequence[Found], former: Published | None) -> None:
+        uid = found[0].instance.series_instance_uid
+        members = _members(found, former)
+        stored_before = self._stored_bytes
         try:
-            damage = find_damage(Published(self._home, series_uid, generation))
-        except Damaged as problem:
-            damage = [str(problem)]
-        if damage:
-            remove_generations(self._home, series_uid, [generation])
-            raise Damaged(f"a new generation was not written well, the former stays: {damage[0]}")
+            manifest, archived_bytes, warnings = consolidate(
+                self._home, [member.instance for member in members], [member.source for member in members], self._told
+            )
+        except BadSources as problem:
+            raise _among_found(problem, members) from problem
+        finally:
+            self._stored_bytes = stored_before
+        if former is not None:
+            self._prove(former.manifest, manifest)
+        self._index.put(manifest, archived_bytes)
+        if former is not None:
+            remove_generations(self._home, uid, range(1, manifest.generation))
+        self._stored_bytes = stored_before + sum(file.size_bytes for file in found)
+        self._report.series.append(_stored_series(found, manifest, archived_bytes))
+        self._report.warnings.extend(warnings)
+
+    def _prove(self, former: Manifest, manifest: Manifest) -> None:
+        """Prove a generation just written before its former one goes; it goes itself where it is not sound."""
+        uid, generation = manifest.series_instance_uid, manifest.generation
+        damage = find_damage(Published(self._home, uid, generation))
+        if damage or not _holds_all_of(manifest, former):
+            remove_generations(self._home, uid, [generation])
+            lost = damage[0] if damage else "it lacks instances"
+            raise Damaged(f"a new generation was not written well, the former stays: {lost}")
 
     def _told(self, size_bytes: int) -> None:
         self._stored_bytes += size_bytes
@@ -252,18 +288,56 @@ def _by_series(found: Iterable[Found]) -> list[list[Found]]:
     return list(series.values())
 
 
-def _position(found: Sequence[Found], instance: Instance) -> int:
-    return next(n for n, file in enumerate(found) if file.instance is instance)
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """One instance of a generation to be."""
+
+    instance: Instance
+    source: Source
+    found: int | None
+    """Which of the files found it is; None where it comes from the former generation."""
 
 
-def _members(found: Sequence[Found], former: Published | None) -> tuple[list[Instance], list[Source], list[bool]]:
-    """Give the instances of the next generation, in order, where each comes from, and which are new."""
-    members: list[tuple[Instance, Source, bool]] = [(file.instance, FileSource(file), True) for file in found]
+def _members(found: Sequence[Found], former: Published | None) -> list[_Member]:
+    """Give the instances of the next generation, in the order in which it lists them."""
+    members = [_Member(file.instance, FileSource(file), number) for number, file in enumerate(found)]
     if former is not None:
         rebuilder = Rebuilder(former)
         for number in rebuilder.stack_order():
-            name = f"{former.folder}: instance {former.manifest.instances[number].sop_instance_uid}"
-            source = ArchivedSource(rebuilder, number, name)
-            members.append((parse_instance(source.read(), name=name), source, False))
-    ordered = [members[n] for n in series_order([instance for instance, _, _ in members])]
-    return [m[0] for m in ordered], [m[1] for m in ordered], [m[2] for m in ordered]
+            record = former.manifest.instances[number]
+            source = ArchivedSource(rebuilder, number, f"instance {record.sop_instance_uid}", record.size_bytes)
+            data = source.read()
+            members.append(_Member(parse_head(data, len(data)), source, None))
+    return [members[n] for n in series_order([member.instance for member in members])]
+
+
+def _among_found(problem: BadSources, members: Sequence[_Member]) -> Exception:
+    """Say the same of the files found; where an archived instance is bad, that its series is damaged."""
+    reasons: dict[int, str] = {}
+    for number, why in problem.reasons.items():
+        member = members[number]
+        if member.found is None:
+            return Damaged(f"{member.source.name}: {why}")
+        reasons[member.found] = why
+    return BadSources(reasons)
+
+
+def _holds_all_of(manifest: Manifest, other: Manifest) -> bool:
+    """Whether a generation has every instance of another, the same bytes."""
+    return _identities(other) <= _identities(manifest)
+
+
+def _identities(manifest: Manifest) -> set[tuple[str, str]]:
+    return {(record.sop_instance_uid, record.sha256) for record in manifest.instances}
+
+
+def _stored_series(found: Sequence[Found], manifest: Manifest, archived_bytes: int) -> StoredSeries:
+    return StoredSeries(
+        series_instance_uid=manifest.series_instance_uid,
+        generation=manifest.generation,
+        new_instances=len(found),
+        new_bytes=sum(file.size_bytes for file in found),
+        received_bytes=manifest.received_bytes,
+        archived_bytes=archived_bytes,
+        stacks=[stack.meaning["summary"] for stack in manifest.stacks],
+    )

@@ -61,6 +61,11 @@ class PixelDescription:
         return self.rows * self.columns * samples * self.bits_allocated
 
     @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame's stored values in memory."""
+        return self.rows * self.columns * self.samples_per_pixel * self.stored_dtype.itemsize
+
+    @property
     def native_bytes(self) -> int:
         """Bytes of all frames as a native pixel element, without its padding."""
         return -(-self.frames * self.frame_bits // 8)

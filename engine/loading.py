@@ -25,6 +25,10 @@ class Source(Protocol):
     def name(self) -> str:
         """For messages: a path, or the instance in the archive."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole file."""
+
     def read(self) -> bytes:
         """Give the whole file; raises `FormatError` where it is not the one that was examined."""
 
@@ -47,14 +51,14 @@ class Loaded:
     is_exact: bool
     """Whether stored values tell every native pixel byte."""
 
-    @property
-    def source(self) -> PixelSource:
-        """Where the archive is to keep the pixel bytes."""
-        if self.instance.pixels is None:
+    def source(self, frames_expanded: int) -> PixelSource:
+        """Where the archive is to keep the pixel bytes, given how many frames are in stacks as stored values."""
+        description = self.instance.pixels
+        if description is None:
             return "none"
         if self.fragments:
             return "codestreams"
-        return "stack" if self.is_exact else "whole"
+        return "stack" if self.is_exact and frames_expanded == description.frames else "whole"
 
     def read_frame(self, frame: int, out: Values) -> None:
         """Put a frame's stored values into `out` (samples, rows, columns); raises `DecodeError`, `FormatError`."""

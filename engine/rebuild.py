@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import Damaged
 from ..storage.manifest import InstanceRecord
@@ -61,15 +60,12 @@ class Rebuilder:
             raise Damaged(f"{self._published.folder}: instance {record.sop_instance_uid} does not rebuild exactly")
         return data
 
-    def stored_frame(self, instance: int, frame: int) -> NDArray[np.generic] | None:
-        """Give a frame's stored values (samples, rows, columns) from its stack; None where it is not expanded."""
-        place = self._places.get((instance, frame))
-        return None if place is None else self._read_slice(*place)
-
     def _native_pixels(self, instance: int, record: InstanceRecord) -> Iterator[Bytes]:
         assert record.pixels is not None
 
         def read(frame: int) -> Values:
+            if (instance, frame) not in self._places:
+                raise Damaged(f"{self._published.folder}: frame {frame} of {record.sop_instance_uid} is in no stack")
             return self._read_slice(*self._places[instance, frame])
 
         return pack_frames(Packing.from_json(record.pixels), read)

@@ -23,8 +23,10 @@ class StoredSeries:
     series_instance_uid: str
     generation: int
     new_instances: int
+    new_bytes: int
+    """Of their files."""
     received_bytes: int
-    """Of the new instances' files."""
+    """Of the files of all instances of the generation."""
     archived_bytes: int
     """Of the whole generation."""
     stacks: list[str]
@@ -57,7 +59,13 @@ class IngestReport:
     @property
     def received_bytes(self) -> int:
         """Bytes of the files added."""
-        return sum(series.received_bytes for series in self.series)
+        return sum(series.new_bytes for series in self.series)
+
+    @property
+    def share_kept(self) -> float:
+        """Bytes of the generations written, as a share of the files of all their instances."""
+        received = sum(series.received_bytes for series in self.series)
+        return self.archived_bytes / received if received else 0.0
 
     @property
     def archived_bytes(self) -> int:

@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from .decode import DECODABLE
 from .geometry import Arrangement, arrange
 from .instance import FloatArray, FrameTable, Instance, PixelDescription
 from .transfer_syntax import TRANSFER_SYNTAXES
 
 SEGMENTATIONS = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 """Segmentation Storage, Label Map Segmentation Storage: stored values are labels, not amounts."""
+
+
+EXPANDED_FRAME_BYTES = 128 << 20
+"""Encapsulated frames that claim to be larger are not expanded: a short codestream may claim anything."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +57,13 @@ class StackPlan:
         return (
             self.first.sop_class_uid in SEGMENTATIONS or self.description.photometric_interpretation == "PALETTE COLOR"
         )
+
+    @property
+    def can_shrink(self) -> bool:
+        """Whether coarser levels can be made: kernels know integers up to 32 bits and floats; labels are integers."""
+        dtype = self.description.stored_dtype
+        is_float = dtype.kind == "f"
+        return (is_float or dtype.itemsize <= 4) and not (is_float and self.has_labels)
 
     @property
     def rescale(self) -> FloatArray:
@@ -135,9 +147,11 @@ def _meaning(instance: Instance, undecodable: frozenset[str]) -> tuple[object, .
 
 
 def _is_exact(instance: Instance) -> bool:
-    """Whether the stored values of every frame can be had without loss, without playing a video."""
+    """Whether the stored values of every frame can be had here, and without loss."""
+    if not _is_encapsulated(instance):
+        return True
     syntax = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid)
-    return syntax is not None and syntax.is_lossless and not (syntax.is_referenced or syntax.is_video)
+    return syntax is not None and syntax.is_lossless and instance.transfer_syntax_uid in DECODABLE
 
 
 def _is_encapsulated(instance: Instance) -> bool:
@@ -155,9 +169,11 @@ def _plan_group(instances: Sequence[Instance], numbers: list[int], undecodable: 
             rows = part.order.reshape(-1)
             chosen = [members[row] for row in rows.tolist()]
             first = instances[chosen[0][0]]
-            is_expanded = bool(is_decodable) and (part.verdict.is_volume or not _is_encapsulated(first))
-            has_tables = any(instances[number].has_tables for number, _ in chosen)
             assert first.pixels is not None
+            is_native = not _is_encapsulated(first)
+            is_worth_it = part.verdict.is_volume and first.pixels.frame_bytes <= EXPANDED_FRAME_BYTES
+            is_expanded = bool(is_decodable) and (is_native or is_worth_it)
+            has_tables = any(instances[number].has_tables for number, _ in chosen)
             plans.append(StackPlan(chosen, part, take(table, rows), first.pixels, first, has_tables, is_expanded))
     return plans
 

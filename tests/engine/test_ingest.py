@@ -16,6 +16,7 @@ from dicom_files import ODD, image, report, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
 from filmless.engine.series import Series
 from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
+from filmless.storage.generation import GenerationWriter
 from pydicom.uid import RLELossless
 
 
@@ -215,7 +216,7 @@ class TestIndex:
         assert [path.name for path in folder.parent.iterdir()] == ["2"]
         assert len(exported_bytes(archive)) == 3
 
-    def test_a_new_generation_that_is_not_sound_goes_and_the_former_stays(self, archive, export, tmp_path):
+    def test_beside_a_new_generation_that_is_not_sound_the_former_stays(self, archive, export):
         slices(export, [1, 2])
         archive.ingest(export)
         folder = only_series(archive).folder
@@ -224,9 +225,24 @@ class TestIndex:
 
         report = archive.ingest(export)
 
-        assert [path.name for path in folder.parent.iterdir()] == ["1"]
+        assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
         assert len(report.duplicates) == 2
-        assert archive.verify() == []
+        assert len(exported_bytes(archive)) == 2
+
+    def test_generations_restored_beside_a_flawed_current_one_remove_nothing(self, archive, export, tmp_path):
+        slices(export, [1, 2])
+        archive.ingest(export)
+        folder = only_series(archive).folder
+        shutil.copytree(folder, tmp_path / "former")
+        slices(export, [3])
+        archive.ingest(export)
+        shutil.copytree(tmp_path / "former", folder)
+        (folder.parent / "2" / ".DS_Store").touch()
+
+        archive.ingest(export)
+
+        assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
+        assert len(exported_bytes(archive)) == 3
 
     def test_a_generation_published_and_not_indexed_is_found_by_the_next_ingest(self, archive, export):
         slices(export, [1, 2, 3])
@@ -473,3 +489,90 @@ class TestFailures:
         assert reopened.ingest(export).is_complete
         assert reopened.verify() == []
         assert exported_bytes(reopened).issuperset(map(Path.read_bytes, paths))
+
+
+class TestOneBadSeries:
+    """Whatever one file or series holds, the others are stored, and nothing is lost."""
+
+    def stored_beside(self, archive, export):
+        slices(export, [1, 2], series=77)
+        report = archive.ingest(export)
+        assert archive.verify() == []
+        return report
+
+    @pytest.mark.parametrize("syntax", ["1.2.3.4.5", "1.2.840.10008.1.2.4.50"])
+    def test_native_pixels_under_a_syntax_that_has_none_come_back(self, archive, export, syntax):
+        (path,) = slices(export, [1])
+        raw = path.read_bytes()
+        stated = b"1.2.840.10008.1.2.1\0"
+        uid = syntax.encode() + b"\0" * (len(syntax) % 2)
+        at = raw.index(stated)
+        length = len(uid).to_bytes(2, "little")
+        group_length = int.from_bytes(raw[140:144], "little") + len(uid) - len(stated)
+        head = raw[:140] + group_length.to_bytes(4, "little") + raw[144 : at - 2]
+        path.write_bytes(head + length + uid + raw[at + len(stated) :])
+
+        report = self.stored_beside(archive, export)
+
+        assert report.stored == 3
+        assert path.read_bytes() in exported_bytes(archive)
+
+    def test_integers_of_64_bits_are_stored_without_coarser_levels(self, archive, export):
+        made = image(np.arange(300 * 300, dtype=np.int16).reshape(300, 300), 1)
+        made.BitsAllocated = made.BitsStored = 64
+        made.HighBit = 63
+        values = np.arange(300 * 300, dtype=np.int64).reshape(300, 300)
+        made.PixelData = values.tobytes()
+        path = save(made, export / "wide.dcm")
+
+        report = self.stored_beside(archive, export)
+
+        assert report.stored == 3
+        series = archive.series(made.SeriesInstanceUID)
+        assert series.instance(made.SOPInstanceUID) == path.read_bytes()
+        assert np.array_equal(series.stack().frame(0), values)
+        assert len(series.stack().record.levels) == 1
+
+    def test_a_codestream_that_claims_to_be_huge_takes_no_memory(self, archive, export):
+        for number in (1, 2):
+            made = rle(slice_values(number), number)
+            made.Rows = made.Columns = 65535
+            save(made, export / f"{number}.dcm", RLELossless)
+
+        report = self.stored_beside(archive, export)
+
+        assert report.stored == 4
+
+    @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "PatientID"])
+    def test_two_patients_or_studies_never_share_a_series(self, archive, export, keyword):
+        slices(export, [1, 2])
+        made = image(slice_values(3), 3)
+        setattr(made, keyword, "1.2.3.999")
+        save(made, export / "other.dcm")
+
+        report = self.stored_beside(archive, export)
+
+        (aside,) = report.set_aside
+        assert report.stored == 4
+        assert "this file says" in aside.reason
+        assert "1.2.3.999" in aside.reason
+
+    def test_many_codestreams_that_do_not_decode_take_two_passes(self, archive, export, monkeypatch):
+        for number in range(1, 21):
+            made = rle(slice_values(number), number)
+            if number % 2:
+                made.Rows = 5
+            save(made, export / f"{number}.dcm", RLELossless)
+        passes = []
+        begin = GenerationWriter.__init__
+
+        def counted(*arguments):
+            passes.append(arguments[-1])
+            begin(*arguments)
+
+        monkeypatch.setattr(GenerationWriter, "__init__", counted)
+
+        report = archive.ingest(export)
+
+        assert report.stored == 20
+        assert len(passes) <= 3
