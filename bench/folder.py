@@ -44,8 +44,8 @@ def make_ct_folder(target: Path) -> CtFolder:
         with tarfile.open(packed) as archive:
             archive.extractall(target, filter="data")
         return _described(target / REAL_SERIES, "CT of a head")
-    write_ct_series(target, shape_zyx=MADE_SHAPE_ZYX)
-    return _described(target, "made CT of a trunk")
+    files = write_ct_series(target, shape_zyx=MADE_SHAPE_ZYX)
+    return _described(files[0].parent, "made CT of a trunk")
 
 
 def _real_data() -> Path:
@@ -54,7 +54,7 @@ def _real_data() -> Path:
 
 
 def _described(path: Path, name: str) -> CtFolder:
-    slices = [pydicom.dcmread(file) for file in sorted(path.rglob("*.dcm"))]
+    slices = [pydicom.dcmread(file) for file in path.iterdir()]
     slices.sort(key=lambda header: header.ImagePositionPatient[ALONG_Z])
     first, last = slices[0], slices[-1]
     assert first.RescaleSlope == 1
