@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from ..engine.annotate import with_edge_letters
 from ..engine.archive import open_archive
-from ..engine.picture import Image, check_suffix
-from ..engine.planes import acquired
+from ..engine.picture import Image, check_suffix, square_size
+from ..engine.planes import stored_plane
 from ..engine.render import render
 from ..engine.stack import Stack
 from ..engine.window import PRESETS, WindowChoice
@@ -75,21 +75,28 @@ def render_picture(
     }
     look: dict[str, Any] = {"window": numbers("--window", window, 2) or preset, "size": pixels(size)}
     slab_options = {"slab_mm": slab, "mode": mode.value}
-    if chosen.verdict.is_volume:
+    if chosen.verdict.is_volume and chosen.is_gray:
         name = plane.value if plane else "oblique" if normal else "axial"
         volume = chosen.volume(time_point)
+        if plane is PlaneName.ACQUIRED and size is None:
+            look["size"] = square_size(volume.shape[1:], *volume.spacing_mm[1:])
         options = where | look | slab_options | {"annotate": annotate, "resample": resample}
         picture = render(volume, name, index=index, **options)
-        if plane is PlaneName.ACQUIRED and size is None:
-            picture = picture.with_square_pixels(*volume.spacing_mm[1:])
     else:
-        if plane not in (None, PlaneName.ACQUIRED) or slab or any(value is not None for value in where.values()):
-            raise NotReformattable(f"{chosen.verdict}; only its frames can be shown: leave all but --index out")
+        _refuse_for_frames(chosen, plane, {"--slab": slab, "--time": time_point, "--resample": resample} | where)
         picture = _frame_picture(chosen, index or 0, annotate=annotate, **look)
     picture.save(output, quality=quality)
     rows, columns = picture.shape[:2]
     elapsed_ms = (time.perf_counter() - started) * 1e3
     out.print(f"{escape(str(output))}: {columns} × {rows}, {elapsed_ms:.0f} ms", soft_wrap=True)
+
+
+def _refuse_for_frames(stack: Stack, plane: PlaneName | None, asked: dict[str, Any]) -> None:
+    """Raise `NotReformattable` for what only volumes have."""
+    if plane in (None, PlaneName.ACQUIRED) and not any(asked.values()):
+        return
+    why = str(stack.verdict) if stack.is_gray else "these frames are in colour"
+    raise NotReformattable(f"{why}; only single frames can be shown, by --index")
 
 
 def _frame_picture(
@@ -104,7 +111,7 @@ def _frame_picture(
         return picture
     if stack.geometry is None:
         raise InvalidArgument("where these frames lie in the patient is unknown: leave --annotate out")
-    return with_edge_letters(picture, acquired(stack.volume(index % len(stack))).letters)
+    return with_edge_letters(picture, stored_plane(stack.geometry, 0, *stack.frame_shape).letters)
 
 
 def numbers(option: str, text: str | None, count: int) -> tuple[float, ...] | None:

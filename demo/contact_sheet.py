@@ -60,7 +60,7 @@ def contact_sheet(archive: Archive) -> tuple[PillowImage.Image, list[str]]:
 def _voxels_of_volume(series: Series) -> int:
     stack = series.stack()
     levels = stack.record.levels
-    return int(np.prod(levels[0].shape)) if levels and stack.verdict.is_reformattable else 0
+    return int(np.prod(levels[0].shape)) if levels and stack.is_gray and stack.verdict.is_reformattable else 0
 
 
 def _planes(volume: Volume, series: Series) -> Iterator[Tile]:
@@ -86,7 +86,7 @@ def _overview(series: Series) -> Iterator[Tile]:
     """Show one picture of a series: a plane across its slices where it is a volume, else its middle frame."""
     stack = series.stack()
     name = " ".join(filter(None, (series.attributes.get("Modality"), series.attributes.get("SeriesDescription"))))
-    if stack.verdict.is_reformattable:
+    if stack.verdict.is_reformattable and stack.is_gray:
         picture = _view_of_volume(stack.volume(), series.attributes.get("Modality", ""))
     else:
         picture = stack.picture(len(stack) // 2)

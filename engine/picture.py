@@ -27,6 +27,16 @@ def check_suffix(path: Path) -> Format:
     return chosen
 
 
+def square_size(shape: tuple[int, int], row_mm: float, column_mm: float) -> tuple[int, int] | None:
+    """Give the (columns, rows) that make the pixels of a (rows, columns) picture square; None where they are.
+
+    Within 1 % they count as square, and so they do where the picture would exceed `MAX_SIDE`.
+    """
+    finer = min(row_mm, column_mm)
+    size = (max(round(shape[1] * column_mm / finer), 1), max(round(shape[0] * row_mm / finer), 1))
+    return None if abs(row_mm - column_mm) <= 0.01 * finer or max(size) > MAX_SIDE else size
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture as it is shown, window and annotation burnt in."""
@@ -70,10 +80,8 @@ class Image:
 
         The coarser direction is interpolated to the finer one's spacing; within 1 % the picture stays as it is.
         """
-        rows, columns = self.pixels.shape[:2]
-        finer = min(row_mm, column_mm)
-        size = (max(round(columns * column_mm / finer), 1), max(round(rows * row_mm / finer), 1))
-        if abs(row_mm - column_mm) <= 0.01 * finer or max(size) > MAX_SIDE:
+        size = square_size((self.pixels.shape[0], self.pixels.shape[1]), row_mm, column_mm)
+        if size is None:
             return self
         stretched = PillowImage.fromarray(self.pixels).resize(size, PillowImage.Resampling.BILINEAR)
         return Image(np.asarray(stretched))

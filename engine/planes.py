@@ -150,14 +150,20 @@ def acquired(volume: Volume, index: int | None = None, *, size: Size | None = No
     """
     z = _slice_number(volume.shape[0], index)
     grid, (_, rows, columns) = volume.grid, volume.shape
+    if size is None:
+        return stored_plane(grid, z, rows, columns)
     _, down, right = grid.steps_mm
     corner = grid.mm_from_voxel((z, 0, 0))
-    if size is None:
-        return Plane(as_triple(corner), as_triple(right), as_triple(down), rows, columns)
     scale = max(np.linalg.norm(right) * columns / _side(size[0]), np.linalg.norm(down) * rows / _side(size[1]))
     right_step, down_step = scale * right / np.linalg.norm(right), scale * down / np.linalg.norm(down)
     middle = corner + 0.5 * (columns - 1) * right + 0.5 * (rows - 1) * down
     return _centered(middle, right_step, down_step, size)
+
+
+def stored_plane(grid: VolumeGeometry, z: int, rows: int, columns: int) -> Plane:
+    """Lay a plane on slice `z` of a grid, a pixel on each voxel."""
+    _, down, right = grid.steps_mm
+    return Plane(as_triple(grid.mm_from_voxel((z, 0, 0))), as_triple(right), as_triple(down), rows, columns)
 
 
 def _geometry(volume: Volume) -> VolumeGeometry:

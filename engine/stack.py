@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument, NotReformattable, UnsupportedPixels
+from ..storage import pool
 from ..storage.manifest import StackRecord
 from ..storage.published import Published
 from .decode import decode_frame
@@ -18,11 +18,8 @@ from .palette import read_palette
 from .picture import Image
 from .render import render_frame
 from .tables import read_tables
-from .volume import ArrayLevel, LevelArray, Volume
+from .volume import Box, LevelArray, Volume
 from .window import WindowChoice
-
-IN_MEMORY_BYTES = 4 << 30
-"""Most bytes of a volume that is decoded on demand into memory, because its codestreams are lossy."""
 
 
 class Stack:
@@ -48,6 +45,16 @@ class Stack:
         return bool(self.record.levels)
 
     @property
+    def is_gray(self) -> bool:
+        """Whether stored values are amounts of grey; else colours, or places in a palette."""
+        return str(self.record.meaning["photometric_interpretation"]).startswith("MONOCHROME")
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self._first.description.rows, self._first.description.columns
+
+    @property
     def item_bytes(self) -> int:
         """Bytes of one stored value."""
         return np.dtype(self.record.dtype).itemsize
@@ -67,12 +74,12 @@ class Stack:
     def volume(self, time: int = 0) -> Volume:
         """Give the volume at one time point; frames that are no volume are one slice each.
 
-        Raises `NotReformattable` for colour, and where decoding on demand would take too much memory.
+        Raises `NotReformattable` for colour.
         """
         if not 0 <= time < self.times:
             raise InvalidArgument(f"time {time}: the stack has {self.times}, counted from 0")
-        if self._first.description.samples_per_pixel > 1:
-            raise NotReformattable("these frames are in colour: show them one by one (plane 'frame', by index)")
+        if not self.is_gray:
+            raise NotReformattable("these frames are in colour: only single frames can be shown, by index")
         meaning, slices = self.record.meaning, self.record.shape[1]
         rescale = np.array(meaning["rescale"], dtype=np.float64)
         if len(rescale) > 1:
@@ -95,12 +102,7 @@ class Stack:
         if self.is_expanded:
             count = len(self.record.levels)
             return [self._published.array(self._number, level).volume(time) for level in range(count)]
-        description, slices = self._first.description, self.record.shape[1]
-        needed = slices * math.prod(description.frame_shape) * description.stored_dtype.itemsize
-        if needed > IN_MEMORY_BYTES:
-            raise NotReformattable(f"decoding this lossy volume takes {needed >> 20} MiB: show single frames of it")
-        frames = [self.frame(time * slices + z) for z in range(slices)]
-        return [ArrayLevel(np.stack(frames))]
+        return [_DecodedLevel(self, time)]
 
     def frame(self, index: int) -> NDArray[np.generic]:
         """Give one frame's stored values, (rows, columns) or (rows, columns, samples).
@@ -171,3 +173,27 @@ class Stack:
             modality_table=modality_table,
             voi_table=voi_table,
         )
+
+
+class _DecodedLevel:
+    """The slices of one time point whose codestreams are decoded when they are read, and not kept."""
+
+    def __init__(self, stack: Stack, time: int) -> None:
+        self._stack = stack
+        self._first = time * stack.record.shape[1]
+        rows, columns = stack.frame_shape
+        self.shape = (stack.record.shape[1], rows, columns)
+        self.chunk_shape = (1, rows, columns)
+        self.dtype = np.dtype(stack.record.dtype)
+
+    def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.generic]:
+        """Read the voxels from `start` up to `stop`; slices that are not wanted are not decoded."""
+        (z0, y0, x0), (z1, y1, x1) = start, stop
+        box = np.empty((z1 - z0, y1 - y0, x1 - x0), self.dtype)
+
+        def decode(z: int) -> None:
+            box[z - z0] = self._stack.frame(self._first + z)[y0:y1, x0:x1]
+
+        slices = range(z0, z1) if wanted is None else (z0 + np.flatnonzero(wanted.any(axis=(1, 2)))).tolist()
+        pool.run_all(decode, slices)
+        return box

@@ -3,9 +3,8 @@ from __future__ import annotations
 import random
 import shutil
 
-import numpy as np
 import pytest
-from dicom_files import slice_values, slices
+from dicom_files import slices
 from filmless.engine.archive import open_archive
 from filmless.engine.rebuild import Rebuilder
 from filmless.errors import Damaged, NotFound
@@ -45,14 +44,6 @@ def test_pieces_join_to_the_file_that_came_in(made):
     _, paths, published = made
 
     assert b"".join(Rebuilder(published).pieces(33)) == paths[33].read_bytes()
-
-
-def test_stored_frames_are_the_slices(made):
-    _, _, published = made
-
-    frame = Rebuilder(published).stored_frame(40, 0)
-
-    np.testing.assert_array_equal(frame[0], slice_values(41))
 
 
 def test_exported_files_are_named_by_uid_and_replace_former_ones(made, tmp_path):

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import COLOUR, ODD, image, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
+from filmless.engine.decode import decode_frame
 from filmless.errors import InvalidArgument, NotFound, NotReformattable, UnsupportedPixels
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 
 @pytest.fixture
@@ -156,3 +159,36 @@ def test_slices_beyond_the_first_chunk_are_read(tmp_path):
     stack = archive.series(row.series_uid).stack()
 
     np.testing.assert_array_equal(stack.frame(38), slice_values(39))
+
+
+def test_a_lossy_volume_decodes_only_the_slices_that_are_read(stored, monkeypatch):
+    values = [np.full((8, 8), 10 * n, np.uint8) for n in range(1, 6)]
+    made = [image(value, n) for n, value in enumerate(values, 1)]
+    for one, value in zip(made, values, strict=True):
+        codestream = imagecodecs.jpeg8_encode(value, level=100)
+        one.PixelData = pydicom.encaps.encapsulate([codestream])
+        one["PixelData"].is_undefined_length = True
+    stack = stored(*made, syntax=JPEGBaseline8Bit).stack()
+    decoded = []
+    monkeypatch.setattr(
+        "filmless.engine.stack.decode_frame", lambda *arguments: decoded.append(1) or decode_frame(*arguments)
+    )
+
+    volume = stack.volume()
+
+    assert not stack.is_expanded
+    assert volume.shape == (5, 8, 8)
+    assert volume.level(0)[1:3, 2:4, 5].tolist() == [[20, 20], [30, 30]]
+    assert len(decoded) == 2
+
+
+def test_a_colour_volume_is_kept_and_shown_frame_by_frame(stored):
+    values = [np.full((6, 7, 3), (n, 2 * n, 3 * n), np.uint8) for n in (1, 2, 3)]
+    series = stored(*(image(value, n) for n, value in enumerate(values, 1)))
+    stack = series.stack()
+
+    assert stack.verdict.is_volume
+    assert not stack.is_gray
+    assert stack.picture(1).pixels[0, 0].tolist() == [2, 4, 6]
+    with pytest.raises(NotReformattable, match="only single frames"):
+        stack.volume()
