@@ -11,6 +11,7 @@
   + FormatError (ValueError)          the file's: bytes that are not what they claim
     - NotDicom                        no DICOM data set in these bytes
     - Truncated                       the bytes end before the data set does
+      · Incomplete                    so do the bytes at hand, but the file has more of them
     - UnsupportedPixels               pixels that no decoder here can read
     - DecodeError                     a codestream that does not decode to what the header says
   + Damaged (OSError)                 ours: what the archive holds is not what it stored
@@ -67,6 +68,14 @@ class NotDicom(FormatError):
 
 class Truncated(FormatError):
     """The bytes end before the data set does."""
+
+
+class Incomplete(Truncated):
+    """The bytes at hand end before the header does, but the file goes on: read at least `needed_bytes` of it."""
+
+    def __init__(self, message: str, needed_bytes: int) -> None:
+        super().__init__(message)
+        self.needed_bytes = needed_bytes
 
 
 class UnsupportedPixels(FormatError):

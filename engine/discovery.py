@@ -9,19 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import FilmlessError, NotDicom, NotFound, Truncated
+from ..errors import FilmlessError, FormatError, Incomplete, NotDicom, NotFound
 from ..kernels.crc32c import crc32c
 from .instance import Instance
-from .parse import parse_head
-
-MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
-"""SOP class of a DICOMDIR (PS3.4 annex B)."""
+from .parse import DICOMDIR_SOP_CLASS, HEAD_BYTES, HEAD_GROWTH, parse_head
 
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 """A file of such a name claims to be DICOM: where it is not, its bytes are kept in quarantine."""
 
-HEAD_BYTES = 64 << 10
-"""Read at first of each file; most headers are shorter (a CT's is 2–10 kB)."""
+MAXIMUM_HEAD_BYTES = 256 << 20
+"""Never more of a file is read to know its instance, so that memory stays bounded; an object without pixels, or
+one that is deflated, is read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +45,88 @@ class Rejected:
     """"unreadable", "not an instance" (nothing is lost by passing it over), or "malformed"."""
 
 
-def walk(paths: Iterable[Path]) -> Iterator[Path]:
-    """Give every regular file at or below `paths`, each once, in order of name; links to folders are not followed.
+def check_exist(paths: Iterable[Path]) -> None:
+    """Raise `NotFound` for a path that does not exist."""
+    for path in paths:
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"{path} does not exist") from None
+        except OSError:
+            continue  # reading it will tell why
 
-    Raises `NotFound` for a path that does not exist.
+
+def walk(paths: Iterable[Path], skip: Path | None = None) -> Iterator[Path | Rejected]:
+    """Give every regular file at or below `paths`, each once, in order of name.
+
+    Folders that are passed over come with the reason: links (not followed), those that cannot be read, and `skip`,
+    the archive's own, though a path below it may be given. Raises `NotFound` for a path that does not exist.
     """
     seen: set[tuple[int, int]] = set()
     for path in paths:
-        if not path.exists():
-            raise NotFound(f"{path} does not exist")
-        for file in [path] if not path.is_dir() else _files_below(path):
-            try:
-                status = file.stat()
-            except OSError:
-                yield file  # reading it will tell why
+        check_exist([path])
+        for entry in _entries_at(path, skip):
+            if isinstance(entry, Rejected):
+                yield entry
                 continue
-            identity = status.st_dev, status.st_ino
+            try:
+                status = entry.stat()
+            except OSError:
+                yield entry  # reading it will tell why
+                continue
             # A fifo or a device would block or never end.
-            if stat.S_ISREG(status.st_mode) and identity not in seen:
-                seen.add(identity)
-                yield file
+            if stat.S_ISREG(status.st_mode) and _identity(status) not in seen:
+                seen.add(_identity(status))
+                yield entry
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for current, folders, names in os.walk(folder):
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _entries_at(path: Path, skip: Path | None) -> Iterator[Path | Rejected]:
+    """Give what lies at or below a path: one that is itself a link to a folder is followed."""
+    if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a folder above may not be entered
+        yield path
+        return
+    failed: list[OSError] = []
+    for current, folders, names in os.walk(path, onerror=failed.append):
+        yield from map(_unreadable, failed)
+        failed.clear()
+        if skip is not None and _is_same_folder(current, skip):
+            folders.clear()
+            yield Rejected(Path(current), "the archive's own folder: not read", "not an instance")
+            continue
         folders.sort()
-        for name in sorted(names):
-            yield Path(current, name)
+        links = [Path(current, name) for name in folders if Path(current, name).is_symlink()]
+        yield from (Rejected(link, "a link to a folder: not followed", "not an instance") for link in links)
+        yield from (Path(current, name) for name in sorted(names))
+    yield from map(_unreadable, failed)
+
+
+def _unreadable(problem: OSError) -> Rejected:
+    return Rejected(Path(problem.filename), problem.strerror or str(problem), "unreadable")
+
+
+def _is_same_folder(folder: str, other: Path) -> bool:
+    try:
+        return Path(folder).samefile(other)
+    except OSError:
+        return False
 
 
 def _read_head(file: BinaryIO, size_bytes: int) -> tuple[bytes, Instance]:
-    """Read on, sixteen times as far each time, until the header is whole or the file ends."""
+    """Read on, in steps that grow, until the header is whole; raises `FormatError` where that is too far."""
     head = file.read(HEAD_BYTES)
     while True:
         try:
             return head, parse_head(head, size_bytes)
-        except Truncated:
-            more = file.read(15 * len(head))
+        except Incomplete as problem:
+            if problem.needed_bytes > MAXIMUM_HEAD_BYTES:
+                reason = f"the header has more than {MAXIMUM_HEAD_BYTES} bytes: too many to hold in memory"
+                raise FormatError(reason) from problem
+            wanted = min(max(HEAD_GROWTH * len(head), problem.needed_bytes), MAXIMUM_HEAD_BYTES)
+            more = file.read(wanted - len(head))
             if not more:
                 raise
             head += more
@@ -102,6 +145,6 @@ def examine(path: Path) -> Found | Rejected:
         return Rejected(path, str(problem), "malformed" if claims_to_be else "not an instance")
     except FilmlessError as problem:
         return Rejected(path, str(problem), "malformed")
-    if instance.sop_class_uid == MEDIA_STORAGE_DIRECTORY:
+    if instance.sop_class_uid == DICOMDIR_SOP_CLASS:
         return Rejected(path, "a DICOMDIR: the files it lists are read themselves", "not an instance")
     return Found(path, size_bytes, len(head), crc32c(head), instance)

@@ -43,7 +43,8 @@ class _Row:
     thickness: float
     rescale: tuple[float, float]
     window: tuple[float, float]
-    time_key: float
+    time: tuple[float, float]
+    """Pass number and seconds, NaN where unknown."""
     stack: str
 
 
@@ -55,8 +56,9 @@ def read_functional_groups(data_set: DataSet, frames: int) -> FrameTable:
     shared = shared_groups(data_set)
     shared_macros = _macros(shared) if shared is not None else {}
     per_frame = data_set.items(PER_FRAME_GROUPS)[:frames]
-    rows = [_row(shared_macros | _macros(item), data_set, n) for n, item in enumerate(per_frame, 1)]
-    rows += [_row(shared_macros, data_set, n) for n in range(len(rows) + 1, frames + 1)]
+    rows = [_row(shared_macros | _macros(item), data_set) for item in per_frame]
+    if len(rows) < frames:
+        rows += [_row(shared_macros, data_set)] * (frames - len(rows))
     return FrameTable(
         position_mm=columns([row.position for row in rows], 3),
         orientation=columns([row.orientation for row in rows], 6),
@@ -64,7 +66,7 @@ def read_functional_groups(data_set: DataSet, frames: int) -> FrameTable:
         thickness_mm=np.array([row.thickness for row in rows]),
         rescale=columns([row.rescale for row in rows], 2),
         window=columns([row.window for row in rows], 2),
-        time_key=np.array([row.time_key for row in rows]),
+        time_key=np.array([time_key(*row.time, float(n)) for n, row in enumerate(rows, 1)]),
         stack_id=tuple(row.stack for row in rows),
     )
 
@@ -104,7 +106,7 @@ def _macros(group: DataSet) -> _Macros:
     return {tag: item for tag in _WANTED if tag in group and (item := group.item(tag)) is not None}
 
 
-def _row(macros: _Macros, whole: DataSet, number: int) -> _Row:
+def _row(macros: _Macros, whole: DataSet) -> _Row:
     measures = macros.get(_PIXEL_MEASURES)
     return _Row(
         position=_fixed(macros.get(_PLANE_POSITION), 0x00200032, 3),
@@ -113,7 +115,7 @@ def _row(macros: _Macros, whole: DataSet, number: int) -> _Row:
         thickness=_number(measures, 0x00180050, "DS"),
         rescale=rescale_of(macros.get(_PIXEL_TRANSFORMATION, whole)),
         window=window_of(macros.get(_FRAME_VOI, whole)),
-        time_key=_time_key(macros, number),
+        time=_time(macros),
         stack=_stack(macros, whole),
     )
 
@@ -126,8 +128,8 @@ def _number(item: DataSet | None, tag: int, vr: str) -> float:
     return float("nan") if item is None else item.number(tag, vr)
 
 
-def _time_key(macros: _Macros, number: int) -> float:
-    """Order by temporal position or offset, trigger delay, acquisition number; then time, then frame."""
+def _time(macros: _Macros) -> tuple[float, float]:
+    """Give temporal position or offset, trigger delay or acquisition number; and the time of acquisition."""
     content = macros.get(_FRAME_CONTENT)
     candidates = (
         _number(content, 0x00209128, "UL"),
@@ -137,7 +139,7 @@ def _time_key(macros: _Macros, number: int) -> float:
     )
     known = [value for value in candidates if value == value]
     moment = "" if content is None else content.text(0x00189074) or content.text(0x00189151)
-    return time_key(known[0] if known else float("nan"), seconds_of_moment(moment), float(number))
+    return known[0] if known else float("nan"), seconds_of_moment(moment)
 
 
 def _stack(macros: _Macros, whole: DataSet) -> str:

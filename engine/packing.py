@@ -7,7 +7,7 @@ A native pixel element is a run of frames without gaps. Stored values go into a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class Packing:
 
     def to_json(self) -> dict[str, Any]:
         """Give the manifest's form of it."""
-        return asdict(self)
+        description = {name: getattr(self.description, name) for name in PixelDescription.__slots__}
+        return {"description": description, "is_big_endian": self.is_big_endian, "fill": self.fill}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Packing:

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import Literal
 
-from ..errors import FormatError, Truncated, UnsupportedPixels
+from ..errors import FormatError, Incomplete, Truncated, UnsupportedPixels
 from ..kernels.elements import PIXEL_TAGS, UNDEFINED_LENGTH
 from .data_set import Buffer, DataSet, tag_name
 from .encapsulation import ITEM_HEADER_BYTES, ExtendedOffsets, scan_encapsulated
@@ -24,8 +24,11 @@ from .transfer_syntax import TRANSFER_SYNTAXES
 DICOMDIR_SOP_CLASS = "1.2.840.10008.1.3.10"
 """Media Storage Directory: an index of a medium, no object of a patient; callers pass it over."""
 HEAD_BYTES = 64 << 10
-"""What is read first of a mapped file: the header of nearly every single-frame image."""
-_HEAD_GROWTH = 8
+"""What is read first of a file: the header of nearly every single-frame image (a CT's is 2–10 kB)."""
+HEAD_GROWTH = 16
+"""How many times as far is read where that was not enough."""
+MAXIMUM_FRAMES = 1_000_000
+"""Number of Frames beyond which no table of frames is made, however small the frames are."""
 
 _UID = re.compile(r"[0-9A-Za-z](?:[._-]?[0-9A-Za-z]){0,63}")
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
@@ -34,6 +37,9 @@ _DIRECTORY_RECORDS = 0x00041220
 _CHARACTER_SET = 0x00080005
 _INTEGER_TAG = PIXEL_TAGS[-1]
 _BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
+_FLOAT_BITS = dict(zip(PIXEL_TAGS[:2], (32, 64), strict=True))
+_SAMPLES_PER_PIXEL = frozenset({1, 3, 4})
+_UNSIGNED_SHORT_MAXIMUM = 0xFFFF
 
 _ATTRIBUTES = (
     ("PatientID", 0x00100020),
@@ -83,8 +89,9 @@ def parse_head(prefix: bytes, file_size: int) -> Instance:
     """Parse a file of which only the first bytes are here.
 
     The prefix must reach the pixel data's value (`pixel_span.offset`), or the end where there is no pixel
-    data: otherwise `Truncated`, and the caller reads more. Of encapsulated pixels nothing is checked but that
-    there is room for them, and their span reaches to the end of the file. Raises as `parse_instance` does.
+    data: otherwise `Incomplete`, and the caller reads more. Native pixels are accepted here just where
+    `parse_instance` accepts them. Of encapsulated ones nothing is checked but that there is room for them, and
+    their span reaches to the end of the file. Raises as `parse_instance` does.
     """
     return _read_instance(read_part10(prefix, file_size))
 
@@ -95,8 +102,8 @@ def locate_deflated_pixels(data: Buffer) -> tuple[Buffer, PixelSpan | None]:
     pixels = _read_pixels(part)
     if pixels is None:
         return part.data, None
-    span = _exact_span(_read_span(part, pixels), pixels, part.transfer_syntax_uid, part.data)
-    return part.data, span
+    span = _checked_span(part, pixels)
+    return part.data, _exact_span(span, pixels, part.transfer_syntax_uid, part.data)
 
 
 def extended_offset_table(head: bytes, file_size: int) -> ExtendedOffsets | None:
@@ -116,8 +123,8 @@ def _read_head_of(data: Buffer) -> Part10:
     while head_bytes < size:
         try:
             return read_part10(bytes(data[:head_bytes]), size)
-        except Truncated:
-            head_bytes *= _HEAD_GROWTH
+        except Incomplete as problem:
+            head_bytes = max(head_bytes * HEAD_GROWTH, problem.needed_bytes)
     return read_part10(bytes(data[:]), size)
 
 
@@ -127,9 +134,7 @@ def _read_instance(part: Part10) -> Instance:
     if class_uid == DICOMDIR_SOP_CLASS:
         return _directory(part)
     pixels = _read_pixels(part)
-    span = None if pixels is None else _read_span(part, pixels)
-    if pixels is not None and span is not None:
-        _check_room(pixels, span, part)
+    span = None if pixels is None else _checked_span(part, pixels)
     return Instance(
         sop_instance_uid=_uid(data_set, _SOP_INSTANCE, "SOP Instance UID"),
         sop_class_uid=class_uid,
@@ -148,12 +153,26 @@ def _read_instance(part: Part10) -> Instance:
     )
 
 
-def _check_room(pixels: PixelDescription, span: PixelSpan, part: Part10) -> None:
-    """Raise `Truncated` where the declared frames cannot all be in the file.
+def _checked_span(part: Part10, pixels: PixelDescription) -> PixelSpan:
+    """Give where the pixel data lies; raises `Truncated` where the file ends before it does.
 
-    Asked before anything is made a frame long: Number of Frames is whatever a file says.
+    Only the padding byte of native pixels may be missing at the very end: it holds nothing, and writers forget it.
     """
-    there = max(min(span.length, part.data_bytes - span.offset), 0)
+    span = _read_span(part, pixels)
+    there = max(part.data_bytes - span.offset, 0)
+    if span.length <= there:
+        _check_room(pixels, span, span.length, part)
+        return span
+    _check_room(pixels, span, there, part)
+    # A byte of pixels is what is missing where bytes are swapped in pairs.
+    is_spare = there == pixels.native_bytes == span.length - 1 and not span.is_encapsulated
+    if not is_spare or there % 2 == 0 or (span.is_big_endian and pixels.bits_allocated == 8):
+        raise Truncated(f"the pixel data has {span.length} bytes, but only {there} are here: the file was cut short")
+    return replace(span, length=there)
+
+
+def _check_room(pixels: PixelDescription, span: PixelSpan, there: int, part: Part10) -> None:
+    """Raise `Truncated` where the declared frames cannot all be in the `there` bytes of the pixel data."""
     if span.is_encapsulated:
         syntax = TRANSFER_SYNTAXES.get(part.transfer_syntax_uid)
         needed = pixels.frames * (1 if syntax is not None and syntax.is_video else ITEM_HEADER_BYTES)
@@ -215,15 +234,13 @@ def _read_pixels(part: Part10) -> PixelDescription | None:
         return None
     data_set = part.data_set
     is_float = part.pixel_tag != _INTEGER_TAG
-    allocated = _required(data_set, 0x00280100, "Bits Allocated")
-    if allocated not in _BITS_ALLOCATED:
-        raise UnsupportedPixels(f"Bits Allocated is {allocated}: not a size pixels can have")
+    allocated = _bits_allocated(data_set, part.pixel_tag)
     stored = allocated if is_float else _bits_stored(data_set, allocated)
     return PixelDescription(
         rows=_required(data_set, 0x00280010, "Rows"),
         columns=_required(data_set, 0x00280011, "Columns"),
-        frames=max(data_set.integer(0x00280008, "IS") or 1, 1),
-        samples_per_pixel=max(data_set.integer(0x00280002, "US") or 1, 1),
+        frames=_number_of_frames(data_set),
+        samples_per_pixel=_samples_per_pixel(data_set),
         bits_allocated=allocated,
         bits_stored=stored,
         high_bit=_high_bit(data_set, allocated, stored),
@@ -235,10 +252,38 @@ def _read_pixels(part: Part10) -> PixelDescription | None:
 
 
 def _required(data_set: DataSet, tag: int, word: str) -> int:
+    """Give a value from 1 to 65535, whatever VR the file states for it."""
     value = data_set.integer(tag, "US")
-    if value is None or value < 1:
-        raise FormatError(f"{word} {tag_name(tag)} is {'missing' if value is None else value}")
+    if value is None:
+        raise FormatError(f"{word} {tag_name(tag)} is missing")
+    if not 1 <= value <= _UNSIGNED_SHORT_MAXIMUM:
+        raise FormatError(f"{word} {tag_name(tag)} is {value:.12g}: not from 1 to {_UNSIGNED_SHORT_MAXIMUM}")
     return value
+
+
+def _number_of_frames(data_set: DataSet) -> int:
+    """Give Number of Frames, 1 where it is absent; checked before anything is made a frame long."""
+    frames = max(data_set.integer(0x00280008, "IS") or 1, 1)
+    if frames > MAXIMUM_FRAMES:
+        raise UnsupportedPixels(f"Number of Frames (0028,0008) is {frames:.12g}: more than {MAXIMUM_FRAMES}")
+    return frames
+
+
+def _samples_per_pixel(data_set: DataSet) -> int:
+    samples = data_set.integer(0x00280002, "US")
+    if samples is not None and samples not in _SAMPLES_PER_PIXEL:
+        raise UnsupportedPixels(f"Samples per Pixel (0028,0002) is {samples:.12g}: not 1, 3 or 4")
+    return 1 if samples is None else samples
+
+
+def _bits_allocated(data_set: DataSet, pixel_tag: int) -> int:
+    """Give Bits Allocated; float pixels have just the size of their element (PS3.3 C.7.6.24, C.7.6.25)."""
+    allocated = _required(data_set, 0x00280100, "Bits Allocated")
+    if allocated not in _BITS_ALLOCATED:
+        raise UnsupportedPixels(f"Bits Allocated is {allocated}: not a size pixels can have")
+    if allocated != _FLOAT_BITS.get(pixel_tag, allocated):
+        raise UnsupportedPixels(f"Bits Allocated is {allocated}: not the {_FLOAT_BITS[pixel_tag]} of float pixels")
+    return allocated
 
 
 def _bits_stored(data_set: DataSet, allocated: int) -> int:
@@ -277,7 +322,7 @@ def _with_exact_span(instance: Instance, part: Part10, data: Buffer) -> Instance
     if pixels is None:
         return instance
     if part.is_deflated:
-        _exact_span(_read_span(part, pixels), pixels, syntax_uid, part.data)
+        _exact_span(_checked_span(part, pixels), pixels, syntax_uid, part.data)
         return instance
     assert instance.pixel_span is not None
     span = _exact_span(instance.pixel_span, pixels, syntax_uid, data)
@@ -285,16 +330,9 @@ def _with_exact_span(instance: Instance, part: Part10, data: Buffer) -> Instance
 
 
 def _exact_span(span: PixelSpan, pixels: PixelDescription, syntax_uid: str, data: Buffer) -> PixelSpan:
-    """Check that the pixel data is complete; give the span, with the exact length where it was undefined."""
-    available = len(data) - span.offset
-    if span.is_encapsulated:
-        return _exact_encapsulated_span(span, pixels, syntax_uid, data)
-    if span.length > available:
-        raise Truncated(f"the pixel data has {span.length} bytes, but only {max(available, 0)} are here")
-    return span
-
-
-def _exact_encapsulated_span(span: PixelSpan, pixels: PixelDescription, syntax_uid: str, data: Buffer) -> PixelSpan:
+    """Check that encapsulated pixels are complete; give the span, with the exact length where it was undefined."""
+    if not span.is_encapsulated:
+        return span
     fragments, end = scan_encapsulated(data, span)
     syntax = TRANSFER_SYNTAXES.get(syntax_uid)
     found, expected = len(fragments), 1 if syntax and syntax.is_video else pixels.frames

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from ..errors import FormatError, NotDicom, Truncated
-from ..kernels.elements import PIXEL_TAGS, STOPPED, TRUNCATED, scan_elements
+from ..errors import FormatError, Incomplete, NotDicom, Truncated
+from ..kernels.elements import PIXEL_TAGS, STOPPED, TRUNCATED, Scan, scan_elements
 from .data_set import Buffer, DataSet, Encoding, check_scan
 from .transfer_syntax import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, TRANSFER_SYNTAXES
 
@@ -30,6 +31,10 @@ _META = Encoding(is_explicit=True, is_big_endian=False)
 _TRANSFER_SYNTAX_UID = 0x00020010
 _FIRST_GROUPS = frozenset({0x0004, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
 _SMALLEST_FIRST_LENGTH = 1 << 16
+_ITEM_GROUP = 0xFFFE
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+"""Explicit VRs that 32 bits of length follow (PS3.5 table 7.1-1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,11 @@ class Part10:
 def read_part10(prefix: bytes, file_bytes: int) -> Part10:
     """Locate the elements of the file that starts with `prefix` and has `file_bytes` bytes.
 
-    Raises `Truncated` where the prefix ends before the pixel data's value (before the end, if there is none):
-    read more, or the file is cut off. Raises `NotDicom` or `FormatError` for anything else.
+    Raises `Incomplete` where the prefix ends before the pixel data's value (before the end, if there is none) and
+    reading on may help; `Truncated` where the file itself ends too early, be it by the length of an element that
+    reaches beyond it. Raises `NotDicom` or `FormatError` for anything else.
     """
-    start, meta = _read_meta(prefix)
+    start, meta = _read_meta(prefix, file_bytes)
     stated_uid = "" if meta is None else meta.text(_TRANSFER_SYNTAX_UID)
     syntax = TRANSFER_SYNTAXES.get(stated_uid)
     if syntax is not None and syntax.is_deflated:
@@ -77,14 +83,14 @@ def inflate_data_set(data: Buffer) -> Part10:
     return read_part10(whole, len(whole))
 
 
-def _read_meta(data: bytes) -> tuple[int, DataSet | None]:
+def _read_meta(data: bytes, file_bytes: int) -> tuple[int, DataSet | None]:
     """Give the offset of the data set, and the file meta information if there is any."""
     start = _meta_start(data)
     if _group(data, start) != 0x0002:
         return start, None
     array = np.frombuffer(data, np.uint8)
     scan = scan_elements(array, start, len(data), **_META._asdict(), only_group=0x0002)
-    check_scan(scan.status, scan.position)
+    _check_complete(scan, start, data, _META, file_bytes)
     return scan.position, DataSet(data, scan, _META)
 
 
@@ -150,13 +156,13 @@ def _locate(data: bytes, start: int, encoding: Encoding, data_bytes: int) -> Par
     """Scan the data set in `data[start:]`, a prefix of `data_bytes` bytes."""
     array = np.frombuffer(data, np.uint8)
     scan = scan_elements(array, start, len(data), **encoding._asdict(), stops_at_pixels=True)
-    check_scan(scan.status, scan.position)
+    _check_complete(scan, start, data, encoding, data_bytes)
     last_tag = int(scan.table[0, -1]) if scan.table.shape[1] else 0
     has_pixels = scan.status == STOPPED and last_tag in PIXEL_TAGS
     if scan.status == STOPPED and not has_pixels:
         raise FormatError(f"a delimiter outside any sequence, at byte {scan.position}")
     if not has_pixels and len(data) < data_bytes:
-        check_scan(TRUNCATED, scan.position)
+        raise Incomplete(f"no pixel data in the first {len(data)} of {data_bytes} bytes", len(data) + 1)
     return Part10(
         transfer_syntax_uid="",
         data=data,
@@ -169,9 +175,47 @@ def _locate(data: bytes, start: int, encoding: Encoding, data_bytes: int) -> Par
     )
 
 
+def _check_complete(scan: Scan, start: int, data: bytes, encoding: Encoding, data_bytes: int) -> None:
+    """Raise what a scan's status stands for; `Incomplete` where the bytes beyond `data` may put it right."""
+    if scan.status == TRUNCATED and len(data) < data_bytes:
+        needed = max(_needed_bytes(scan, start, data, encoding), len(data) + 1)
+        if needed <= data_bytes:
+            raise Incomplete(f"the header goes on beyond the first {len(data)} bytes", needed)
+    check_scan(scan.status, scan.position)
+
+
+def _needed_bytes(scan: Scan, start: int, data: bytes, encoding: Encoding) -> int:
+    """Give where the element or item at which `data` broke off ends; 0 where that cannot be told.
+
+    An element inside a sequence may be written otherwise than the data set (PS3.5 section 6.2.2): its length is not
+    believed. Those of top-level elements, and of items, which are always written alike, are.
+    """
+    position, head = scan.position, data[scan.position : scan.position + 12]
+    order: Literal["big", "little"] = "big" if encoding.is_big_endian else "little"
+    if len(head) < 12:
+        return 0
+    is_item = int.from_bytes(head[:2], order) == _ITEM_GROUP
+    if not is_item and position not in _next_positions(scan, start):
+        return 0
+    has_vr = encoding.is_explicit and not is_item and _has_explicit_vr(data, position)
+    if has_vr and head[4:6] not in _LONG_VRS:
+        return position + 8 + int.from_bytes(head[6:8], order)
+    at = 8 if has_vr else 4
+    length = int.from_bytes(head[at : at + 4], order)
+    return 0 if length == _UNDEFINED else position + at + 4 + length
+
+
+def _next_positions(scan: Scan, start: int) -> tuple[int, ...]:
+    """Give where the element after the last one found may lie: behind its value, or that value's delimiter."""
+    if not scan.table.shape[1]:
+        return (start,)
+    end = int(scan.table[2, -1] + scan.table[3, -1])
+    return end, end + 8
+
+
 def _read_deflated(prefix: bytes, file_bytes: int, start: int, uid: str, meta: DataSet | None) -> Part10:
     if len(prefix) < file_bytes:
-        raise Truncated(f"a deflated data set is read whole: {len(prefix)} of {file_bytes} bytes are here")
+        raise Incomplete(f"a deflated data set is read whole: {len(prefix)} of {file_bytes} bytes are here", file_bytes)
     inflated = _inflate(prefix[start:])
     located = _locate(inflated, 0, _guess_encoding(inflated, 0, _META), len(inflated))
     return replace(located, transfer_syntax_uid=uid, is_deflated=True, meta=meta)

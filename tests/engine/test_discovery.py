@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 
 import pytest
 from dicom_files import ODD, image, instance, report, save, slice_values, slices
-from filmless.engine.discovery import HEAD_BYTES, Found, Rejected, examine, walk
+from filmless.engine import discovery
+from filmless.engine.discovery import MAXIMUM_HEAD_BYTES, Found, Rejected, examine, walk
+from filmless.engine.parse import HEAD_BYTES
 from filmless.errors import NotFound
 from filmless.kernels.crc32c import crc32c
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -22,12 +25,53 @@ def test_files_come_in_order_of_name_each_once(tmp_path):
     assert found == ["c", "a/1", "b/1", "b/2"]
 
 
-def test_links_to_folders_are_not_followed_and_pipes_are_not_opened(tmp_path):
+def test_links_to_folders_are_named_and_not_followed_and_pipes_are_not_opened(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "a" / "pipe")
 
-    assert list(walk([tmp_path])) == []
+    (passed_over,) = walk([tmp_path])
+
+    assert passed_over == Rejected(tmp_path / "a" / "up", "a link to a folder: not followed", "not an instance")
+
+
+def test_a_link_that_is_itself_named_is_followed(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+
+    assert list(walk([tmp_path / "link"])) == [tmp_path / "link" / "1"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path):
+    """A path longer than the system takes cannot be read by anybody, not even by root."""
+    (tmp_path / "a").write_text("x")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(18):
+        os.mkdir("x" * 250, dir_fd=folder)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+
+    file, unreadable = walk([tmp_path])
+
+    assert file == tmp_path / "a"
+    assert (unreadable.kind, unreadable.reason) == ("unreadable", "File name too long")
+    assert unreadable.path.is_relative_to(tmp_path / ("x" * 250))
+
+
+def test_the_archive_s_own_folder_is_named_and_not_read_but_a_path_below_it_may_be(tmp_path):
+    for name in ("archive/quarantine/1", "b"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    archive = tmp_path / "archive"
+    (tmp_path / "link").symlink_to(archive)
+
+    own = Rejected(archive, "the archive's own folder: not read", "not an instance")
+    assert list(walk([tmp_path], skip=tmp_path / "link"))[-2:] == [tmp_path / "b", own]
+    assert list(walk([archive], skip=archive)) == [own]
+    assert list(walk([archive / "quarantine"], skip=archive)) == [archive / "quarantine" / "1"]
 
 
 def test_a_broken_link_is_given_so_that_it_can_be_told(tmp_path):
@@ -70,6 +114,42 @@ def test_a_long_header_is_read_on(tmp_path, size, syntax):
 
     assert found.instance.pixels.rows == 6
     assert found.head_bytes <= found.size_bytes
+
+
+def sparse(path, private_bytes, size_bytes):
+    """Write a file whose private value claims `private_bytes`, and is `size_bytes` long without taking room."""
+    data = bytearray(save(image(slice_values(1), ICCProfile=b"abcd"), path).read_bytes())
+    at = data.index(b"\x28\x00\x00\x20OB") + 8
+    data[at : at + 4] = struct.pack("<I", private_bytes)
+    path.write_bytes(data[: at + 4])
+    os.truncate(path, size_bytes)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("private_bytes", "size_bytes", "reason"),
+    [(0xFFFFFF00, 3 << 30, "the file ends inside"), (2 << 30, 3 << 30, "too many to hold in memory")],
+)
+def test_a_length_beyond_the_file_or_beyond_reason_is_not_read_after(tmp_path, private_bytes, size_bytes, reason):
+    path = sparse(tmp_path / "a.dcm", private_bytes, size_bytes)
+    tracemalloc.start()
+
+    rejected = examine(path)
+
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert reason in rejected.reason
+
+
+def test_a_header_that_never_ends_is_given_up_at_the_most_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(discovery, "MAXIMUM_HEAD_BYTES", 1 << 20)
+    path = save(image(slice_values(1)), tmp_path / "a.dcm")
+    data = path.read_bytes()
+    at = data.index(b"\xe0\x7f\x10\x00")
+    path.write_bytes(data[:at] + (b"\x29\x00\x10\x10OB\0\0\0\x08\0\0" + bytes(0x800)) * 1000)
+
+    assert "too many to hold in memory" in examine(path).reason
+    assert MAXIMUM_HEAD_BYTES > 1 << 20
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -10,12 +10,13 @@ from dicom_bytes import CT, encapsulated, encapsulated_image, even, header, imag
 from filmless.engine import part10
 from filmless.engine.parse import (
     DICOMDIR_SOP_CLASS,
+    MAXIMUM_FRAMES,
     extended_offset_table,
     locate_deflated_pixels,
     parse_head,
     parse_instance,
 )
-from filmless.errors import FilmlessError, FormatError, NotDicom, Truncated, UnsupportedPixels
+from filmless.errors import FilmlessError, FormatError, Incomplete, NotDicom, Truncated, UnsupportedPixels
 from hypothesis import given
 from hypothesis import strategies as st
 from naive.elements import write_data_set, write_element
@@ -87,16 +88,51 @@ def test_the_head_alone_is_enough_to_parse():
     head = parse_head(data[:head_bytes], len(data))
 
     assert head.pixel_span == whole.pixel_span
-    with pytest.raises(Truncated):
+    with pytest.raises(Incomplete):
         parse_head(data[: head_bytes - 1], len(data))
 
 
 def test_a_head_without_pixel_data_is_asked_for_to_the_end():
     data = meta() + write_data_set(header())
 
-    with pytest.raises(Truncated):
+    with pytest.raises(Incomplete):
         parse_head(data[: -len(write_data_set(header()[-1:]))], len(data))
     assert parse_head(data, len(data)).pixels is None
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", IMPLICIT, BIG])
+def test_a_head_cut_anywhere_asks_for_more_bytes_and_never_for_more_than_there_are(syntax):
+    order = ">" if syntax == BIG else "<"
+    nested = ([([(0x00080100, b"SH", b"A "), (0x0040A043, b"SQ", ([([], True)], True))], True)], True)
+    data = image(syntax, is_explicit=syntax != IMPLICIT, order=order, t00082218=(b"SQ", nested))
+    head_bytes = parse_instance(data).pixel_span.offset
+
+    for kept in range(len(meta(syntax)), head_bytes):
+        with pytest.raises(Incomplete) as problem:
+            parse_head(data[:kept], len(data))
+        assert kept < problem.value.needed_bytes <= head_bytes
+
+
+@pytest.mark.parametrize("is_explicit", [True, False])
+@pytest.mark.parametrize("tag", ["t00091001", "t00091001 in a sequence"])
+def test_a_length_that_reaches_beyond_the_file_is_final(is_explicit, tag):
+    value = (b"OB", bytes(4)) if tag == "t00091001" else (b"SQ", ([([(0x00080100, b"SH", b"AB")], False)], False))
+    syntax = "1.2.840.10008.1.2.1" if is_explicit else IMPLICIT
+    data = bytearray(image(syntax, is_explicit=is_explicit, **{tag[:9]: value}))
+    at = data.index(b"\x09\x00\x01\x10") + (8 if is_explicit else 4)
+    data[at : at + 4] = (0xFFFFFF00).to_bytes(4, "little")
+
+    with pytest.raises(Truncated) as problem:
+        parse_head(bytes(data[: at + 20]), len(data))
+    assert not isinstance(problem.value, Incomplete)
+
+
+def test_a_long_value_says_how_far_to_read():
+    data = image(t00091001=(b"OB", bytes(300_000)))
+
+    with pytest.raises(Incomplete) as problem:
+        parse_head(data[: 64 << 10], len(data))
+    assert 300_000 < problem.value.needed_bytes < len(data)
 
 
 @pytest.mark.parametrize("kept", range(1, len(image()), 13))
@@ -115,7 +151,59 @@ def test_pixel_data_short_of_its_frames_names_both_numbers():
         parse_instance(image()[:-1])
 
 
-@pytest.mark.parametrize("frames", ["2147483647", "999999999999"])
+EIGHT_BITS = {"t00280100": (b"US", ushort(8)), "t00280101": (b"US", ushort(8)), "t00280102": (b"US", ushort(7))}
+ODD_PIXELS = {"t00280010": (b"US", ushort(1)), **EIGHT_BITS}
+
+
+def test_the_padding_byte_alone_may_be_missing_at_the_end_for_the_head_and_for_the_whole():
+    data = image(pixels=b"ABC\0", **ODD_PIXELS)[:-1]
+    head_bytes = len(data) - 3
+
+    span = parse_instance(data).pixel_span
+
+    assert (span.offset, span.length) == (head_bytes, 3)
+    assert parse_head(data[:head_bytes], len(data)).pixel_span == span
+
+
+NOT_JUST_PADDING = {
+    "a pixel": image(pixels=b"ABC\0", **ODD_PIXELS)[:-2],
+    "a byte behind an even number of pixels": image(pixels=b"ABCDEF\0\0", **EIGHT_BITS)[:-1],
+    "a byte of surplus": image(pixels=b"ABC\0\0\0", **ODD_PIXELS)[:-1],
+    "surplus": image(pixels=bytes(20))[:-4],
+    "a pixel of a swapped pair": image(BIG, b"ABC\0", order=">", **{
+        tag: (vr, value[::-1]) for tag, (vr, value) in ODD_PIXELS.items()
+    })[:-1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", NOT_JUST_PADDING.values(), ids=NOT_JUST_PADDING)
+def test_whatever_else_is_missing_of_the_pixels_is_refused_by_the_head_and_by_the_whole(data):
+    head_bytes = data.index(b"OW") + 8
+
+    for parse in (parse_instance, lambda data: parse_head(data[:head_bytes], len(data))):
+        with pytest.raises(Truncated) as problem:
+            parse(data)
+        assert not isinstance(problem.value, Incomplete)
+
+
+@pytest.mark.parametrize("frames", [str(MAXIMUM_FRAMES + 1), "20000000", "999999999999"])
+def test_more_frames_than_anybody_makes_are_refused_though_the_file_has_room(frames):
+    bits = {tag: (b"US", ushort(1)) for tag in ("t00280010", "t00280011", "t00280100", "t00280101")}
+
+    with pytest.raises(UnsupportedPixels, match=f"Number of Frames .* is {frames}"):
+        parse_instance(image(pixels=bytes(3_000_000), **bits, t00280008=(b"IS", even(frames))))
+
+
+def test_a_frame_without_a_group_of_its_own_has_the_shared_values_and_its_own_place_in_time():
+    position = [(0x00200032, b"DS", b"1\\2\\3 ")]
+    groups = {"t52009229": (b"SQ", ([([(0x00209113, b"SQ", ([(position, True)], True))], True)], True))}
+    frames = parse_instance(image(pixels=bytes(36), t00280008=(b"IS", b"3 "), **groups)).frames
+
+    assert frames.position_mm.tolist() == [[1, 2, 3]] * 3
+    assert frames.time_key.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("frames", ["1000000", "999999"])
 def test_a_number_of_frames_that_the_file_has_no_room_for_is_refused_before_anything_is_made(frames):
     with pytest.raises(Truncated, match=f"{frames} frames need"):
         parse_instance(image(t00280008=(b"IS", frames.encode())))
@@ -178,11 +266,27 @@ def test_a_dicomdir_says_what_it_is():
         ({"t00280011": (b"US", ushort(0))}, FormatError),
         ({"t00280100": (b"US", ushort(12))}, UnsupportedPixels),
         ({"t00280101": (b"US", ushort(17))}, FormatError),
+        ({"t00280010": (b"DS", b"1e99")}, FormatError),
+        ({"t00280011": (b"UL", (65536).to_bytes(4, "little"))}, FormatError),
+        ({"t00280011": (b"SS", b"\xff\xff")}, FormatError),
+        ({"t00280002": (b"US", ushort(0))}, UnsupportedPixels),
+        ({"t00280002": (b"US", ushort(2))}, UnsupportedPixels),
+        ({"t00280002": (b"US", ushort(60000))}, UnsupportedPixels),
+        ({"t00280002": (b"DS", b"1e99")}, UnsupportedPixels),
     ],
 )
 def test_impossible_pixel_descriptions_are_refused(change, error):
     with pytest.raises(error):
         parse_instance(image(**change))
+
+
+@pytest.mark.parametrize(("tag", "allocated"), [(0x7FE00008, 16), (0x7FE00008, 64), (0x7FE00009, 32), (0x7FE00008, 1)])
+def test_float_pixels_of_another_size_than_their_element_s_are_refused(tag, allocated):
+    elements = [*header(t00280100=(b"US", ushort(allocated)))]
+    data = meta() + write_data_set([*elements, (tag, b"OF", bytes(96))])
+
+    with pytest.raises(UnsupportedPixels, match="of float pixels"):
+        parse_instance(data)
 
 
 def test_a_high_bit_that_contradicts_bits_stored_is_put_right():
