@@ -98,8 +98,9 @@ def _entries_at(path: Path, skip: Path | None) -> Iterator[Path | Rejected]:
             yield Rejected(Path(current), "the archive's own folder: not read", "not an instance")
             continue
         folders.sort()
-        links = [Path(current, name) for name in folders if Path(current, name).is_symlink()]
-        yield from (Rejected(link, "a link to a folder: not followed", "not an instance") for link in links)
+        paths = [os.path.join(current, name) for name in folders]  # noqa: PTH118
+        links = filter(os.path.islink, paths)  # Path.is_symlink raises where the path is too long
+        yield from (Rejected(Path(link), "a link to a folder: not followed", "not an instance") for link in links)
         yield from (Path(current, name) for name in sorted(names))
     yield from map(_unreadable, failed)
 
@@ -132,8 +133,13 @@ def _read_head(file: BinaryIO, size_bytes: int) -> tuple[bytes, Instance]:
             head += more
 
 
-def examine(path: Path) -> Found | Rejected:
-    """Read a file's head and parse the instance in it; never raises for what a file holds."""
+def examine(path: Path | Rejected) -> Found | Rejected:
+    """Read a file's head and parse the instance in it; never raises for what a file holds.
+
+    What `walk` rejected stays so.
+    """
+    if isinstance(path, Rejected):
+        return path
     try:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size

@@ -86,7 +86,7 @@ class Ingest:
         started = time.perf_counter()
         with self._home.writing():
             self._recover()
-            found = self._examine(list(walk(paths)))
+            found = self._examine(list(walk(paths, self._home.root)))
             fresh = self._without_known(self._without_repeats(found))
             self._total_bytes = sum(file.size_bytes for file in fresh)
             for series in _by_series(fresh):
@@ -108,7 +108,7 @@ class Ingest:
                 if self._index.generation_of(uid) == newest and is_whole and not find_damage(current):
                     remove_generations(self._home, uid, formers)
 
-    def _examine(self, paths: Sequence[Path]) -> list[Found]:
+    def _examine(self, paths: Sequence[Path | Rejected]) -> list[Found]:
         self._report.found = len(paths)
         found: list[Found] = []
         for at in range(0, len(paths), _EXAMINE_BATCH):

@@ -341,8 +341,9 @@ class TestOddFiles:
 
         report = archive.ingest(export)
 
-        assert (report.stored, report.found) == (1, 3)
+        assert (report.stored, report.found) == (1, 4)
         assert {path.name for path, _ in report.unreadable} == {"dangling", "round"}
+        assert [path.name for path, _ in report.passed_over] == ["loop"]
         assert not report.is_complete
 
     def test_the_same_folder_named_twice_is_read_once(self, archive, export):
