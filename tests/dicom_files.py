@@ -176,6 +176,9 @@ _PALETTE = {
 
 ODD: dict[str, Odd] = {
     "an odd number of pixel bytes": Odd(_native(image(BYTES)), "stack", [BYTES]),
+    "an odd number of pixel bytes, the padding forgotten": Odd(
+        _altered(_native(image(BYTES)), lambda data: data[:-1]), "stack", [BYTES]
+    ),
     "signed 12 bits in 16, sign extended": Odd(_native(image(TWELVE, bits_stored=12)), "stack", [TWELVE]),
     "signed 12 bits in 16, zeros above": Odd(
         _native(image(TWELVE, raw=_TWELVE_ZERO, bits_stored=12)), "stack", [TWELVE]
