@@ -9,6 +9,8 @@ from pathlib import Path
 
 from . import pool
 
+_COPY_BYTES = 1 << 20
+
 
 def flush(path: Path) -> None:
     """Wait until a file's bytes, or a folder's entries, are on the disk."""
@@ -32,6 +34,18 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     flush(path.parent)
+
+
+def copy_hashed(source: Path, target: Path) -> tuple[str, int]:
+    """Copy a file in bounded memory to `target`, a new one, durably; give its SHA-256 and size in bytes."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with source.open("rb") as read, target.open("xb") as written:
+        while piece := read.read(_COPY_BYTES):
+            digest.update(piece)
+            size_bytes += written.write(piece)
+        written.flush()
+        os.fsync(written.fileno())
+    return digest.hexdigest(), size_bytes
 
 
 class HashedFile:

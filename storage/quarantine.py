@@ -6,12 +6,13 @@ file adds nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+import secrets
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from .durable import write_whole
+from . import pool
+from .durable import copy_hashed, flush, hash_file, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class SetAside:
 
     sha256: str
     path: str
-    """Where it came from."""
+    """Where it came from; bytes of a name that are not UTF-8 are surrogates, as the operating system gives them."""
     reason: str
     size_bytes: int
     at: str
@@ -28,20 +29,53 @@ class SetAside:
 
 
 def set_aside(folder: Path, source: Path, reason: str, at: str) -> SetAside:
-    """Keep a copy of `source` in quarantine with the reason; durable when this returns."""
-    data = source.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    entry = SetAside(digest, str(source), reason, len(data), at)
-    kept = folder / f"{digest}.dcm"
-    if not kept.exists():
-        write_whole(kept, data)
+    """Keep a copy of `source` in quarantine with the reason, in bounded memory; durable when this returns."""
+    part = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        digest, size_bytes = copy_hashed(source, part)
+        part.rename(folder / f"{digest}.dcm")
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    flush(folder)
+    entry = SetAside(digest, str(source), reason, size_bytes, at)
     note = folder / f"{digest}.json"
-    if not note.exists():
-        write_whole(note, json.dumps(asdict(entry), indent=1, ensure_ascii=False).encode())
+    if _read_note(note) is None:
+        # In ASCII: a name that is not UTF-8 has no other form in JSON.
+        write_whole(note, json.dumps(asdict(entry), indent=1).encode())
     return entry
 
 
 def all_set_aside(folder: Path) -> list[SetAside]:
-    """Give every entry, oldest first."""
-    entries = [SetAside(**json.loads(path.read_bytes())) for path in folder.glob("*.json")]
+    """Give every entry, oldest first; what is no note of ours is left to `find_damage`."""
+    entries = [entry for path in folder.glob("*.json") if (entry := _read_note(path)) is not None]
     return sorted(entries, key=lambda entry: (entry.at, entry.path))
+
+
+def find_damage(folder: Path) -> list[str]:
+    """Give a line for each file in quarantine that is not what was put there, and each that is missing."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    return [line for line in pool.run_all(lambda name: _fault(folder / name), names) if line]
+
+
+def _fault(path: Path) -> str:
+    if path.suffix == ".json":
+        if _read_note(path) is None:
+            return f"{path}: not a note of what was set aside"
+        return "" if path.with_suffix(".dcm").exists() else f"{path}: the bytes that it tells of are missing"
+    try:
+        digest = hash_file(path)
+    except OSError as problem:
+        return f"{path}: cannot be read ({problem.strerror})"
+    return "" if path.name == f"{digest}.dcm" else f"{path}: the bytes are not those its name tells"
+
+
+def _read_note(path: Path) -> SetAside | None:
+    """Read a note; None where it is none, or another file's."""
+    try:
+        entry = SetAside(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    texts = (value for field in fields(entry) if isinstance(value := getattr(entry, field.name), str))
+    is_ours = len(list(texts)) == len(fields(entry)) - 1 and isinstance(entry.size_bytes, int)
+    return entry if is_ours and path.stem == entry.sha256 else None

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import resource
+import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from filmless.storage.durable import HashedFile, hash_file, write_whole
-from filmless.storage.quarantine import all_set_aside, set_aside
+from filmless.storage.quarantine import all_set_aside, find_damage, set_aside
 
 
 @contextmanager
@@ -103,3 +106,71 @@ class TestQuarantine:
             set_aside(folder, Path("/nowhere/at/all"), "why", "now")
 
         assert list(folder.iterdir()) == []
+
+    def test_a_large_file_is_kept_in_bounded_memory(self, source):
+        folder = source.with_name("quarantine")
+        os.truncate(source, 64 << 20)
+        tracemalloc.start()
+
+        entry = set_aside(folder, source, "why", "now")
+
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        tracemalloc.stop()
+        assert entry.size_bytes == 64 << 20
+        assert hash_file(folder / f"{entry.sha256}.dcm") == entry.sha256
+
+    def test_a_full_disk_leaves_nothing_behind(self, source):
+        folder = source.with_name("quarantine")
+        source.write_bytes(bytes(1000))
+
+        with files_limited_to(100), pytest.raises(OSError, match="File too large"):
+            set_aside(folder, source, "why", "now")
+
+        assert list(folder.iterdir()) == []
+
+    def test_a_name_that_is_not_utf_8_is_kept_as_it_is(self, source):
+        named = source.rename(source.with_name(os.fsdecode(b"M\xfcller.dcm")))
+        folder = source.with_name("quarantine")
+
+        entry = set_aside(folder, named, "why", "now")
+
+        assert os.fsencode(entry.path).endswith(b"M\xfcller.dcm")
+        assert all_set_aside(folder) == [entry]
+        assert (folder / f"{entry.sha256}.json").read_bytes().isascii()
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}", '{"sha256": 1}', "\xff", None])
+    def test_what_is_no_note_is_passed_over_and_named(self, source, text):
+        folder = source.with_name("quarantine")
+        entry = set_aside(folder, source, "why", "now")
+        foreign = folder / "letter.json"
+        foreign.mkdir() if text is None else foreign.write_bytes(text.encode("latin-1"))
+
+        assert all_set_aside(folder) == [entry]
+        assert find_damage(folder) == [f"{foreign}: not a note of what was set aside"]
+
+    @pytest.mark.parametrize("value", [7, None, ["x"]])
+    def test_a_note_of_wrong_types_is_none(self, source, value):
+        folder = source.with_name("quarantine")
+        note = folder / f"{set_aside(folder, source, 'why', 'now').sha256}.json"
+        note.write_text(json.dumps(json.loads(note.read_text()) | {"reason": value}))
+
+        assert all_set_aside(folder) == []
+        assert find_damage(folder) == [f"{note}: not a note of what was set aside"]
+
+    def test_a_damaged_note_is_written_anew_with_the_next_same_file(self, source):
+        folder = source.with_name("quarantine")
+        (folder / f"{set_aside(folder, source, 'why', 'now').sha256}.json").write_text("{")
+
+        assert all_set_aside(folder) == []
+        assert [set_aside(folder, source, "why", "later")] == all_set_aside(folder)
+
+    def test_bytes_that_are_not_those_of_their_name_or_missing_are_named(self, source):
+        folder = source.with_name("quarantine")
+        kept = folder / f"{set_aside(folder, source, 'why', 'now').sha256}.dcm"
+        assert find_damage(folder) == []
+
+        kept.write_bytes(b"not goot")
+        assert find_damage(folder) == [f"{kept}: the bytes are not those its name tells"]
+
+        kept.unlink()
+        assert find_damage(folder) == [f"{kept.with_suffix('.json')}: the bytes that it tells of are missing"]
