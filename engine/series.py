@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import InvalidArgument, NotFound
+from ..errors import Damaged, InvalidArgument, NotFound
 from ..storage.durable import write_whole
 from ..storage.index import SeriesRow
 from ..storage.manifest import Manifest
@@ -71,22 +70,26 @@ class Series:
     def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
         """Write every instance to `folder`, byte for byte as received, each proven before it gets its name.
 
-        Files are named by SOP Instance UID; one that is there already is replaced. Raises `Damaged` where an instance
-        does not rebuild exactly; those before it are written.
+        Files are named by SOP Instance UID; one that is there already is replaced. Raises `Damaged` at the end, naming
+        them, where instances do not rebuild exactly: these are not written, all others are.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        return [path for path, _ in self._exported(target, progress)]
-
-    def _exported(self, folder: Path, progress: Progress) -> Iterator[tuple[Path, int]]:
         rebuilder, done, total = Rebuilder(self._published), 0, self.manifest.received_bytes
+        written: list[Path] = []
+        failed: dict[str, list[str]] = {}
         for number in rebuilder.stack_order():
             record = self.manifest.instances[number]
-            path = folder / f"{record.sop_instance_uid}.dcm"
-            write_whole(path, rebuilder.read(number))
+            try:
+                written.append(_write(target, record.sop_instance_uid, rebuilder.read(number)))
+            except Damaged as problem:
+                failed.setdefault(str(problem), []).append(record.sop_instance_uid)
             done += record.size_bytes
             progress("exporting", done, total)
-            yield path, record.size_bytes
+        if failed:
+            named = "; ".join(f"{', '.join(uids)}: {fault}" for fault, uids in failed.items())
+            raise Damaged(f"series {self.uid}: {len(written)} instances were written, but not {named}")
+        return written
 
     def instance(self, sop_instance_uid: str) -> bytes:
         """Give one instance's file, byte for byte as received; raises `NotFound`, `Damaged`."""
@@ -105,3 +108,9 @@ class Series:
             progress("verifying", done, self.row.received_bytes)
 
         return find_damage(self._published, told)
+
+
+def _write(folder: Path, sop_instance_uid: str, data: bytes) -> Path:
+    path = folder / f"{sop_instance_uid}.dcm"
+    write_whole(path, data)
+    return path
