@@ -17,7 +17,7 @@ from ..kernels.crc32c import crc32c
 from ..storage import pool
 from ..storage.durable import hash_file
 from ..storage.generation import remove_generations
-from ..storage.home import Home, generation_numbers
+from ..storage.home import Home
 from ..storage.index import Index
 from ..storage.manifest import Manifest
 from ..storage.published import Published
@@ -96,17 +96,22 @@ class Ingest:
 
     def _recover(self) -> None:
         """Finish what a writer that died left between two steps; nothing that holds the only copy is removed."""
-        self._home.sweep()
-        self._index.catch_up()
-        for uid, newest in list(self._home.superseding()):
-            # Generations beside the one in use: removed where that one is sound and has all they have.
-            with suppress(Damaged):
-                current = Published(self._home, uid, newest)
-                formers = generation_numbers(self._home.series_folder(uid))[:-1]
-                held = (Published(self._home, uid, former).manifest for former in formers)
-                is_whole = all(_holds_all_of(current.manifest, manifest) for manifest in held)
-                if self._index.generation_of(uid) == newest and is_whole and not find_damage(current):
-                    remove_generations(self._home, uid, formers)
+        surveyed = self._home.survey()
+        self._home.sweep(surveyed)
+        self._report.warnings.extend(self._index.catch_up(surveyed).unreadable)
+        for series in surveyed:
+            if len(series.generations) > 1:
+                self._remove_formers(series.uid, *series.generations)
+
+    def _remove_formers(self, uid: str, *generations: int) -> None:
+        """Remove generations beside the one in use, where that one is sound and has all they have."""
+        *formers, newest = generations
+        with suppress(Damaged):
+            current = Published(self._home, uid, newest)
+            held = (Published(self._home, uid, former).manifest for former in formers)
+            is_whole = all(_holds_all_of(current.manifest, manifest) for manifest in held)
+            if self._index.generation_of(uid) == newest and is_whole and not find_damage(current):
+                remove_generations(self._home, uid, formers)
 
     def _examine(self, paths: Sequence[Path | Rejected]) -> list[Found]:
         self._report.found = len(paths)

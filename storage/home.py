@@ -5,18 +5,34 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ArchiveExists, Damaged, FilmlessError, NotFound
-from .durable import write_whole
+from .durable import flush, write_whole
 
 ARCHIVE_FORMAT = 1
 MANIFEST = "series.json"
 """In every generation's folder, and in no other."""
 _FOLDERS = ("series", "quarantine")
+_LEFTOVERS = (".new-", ".old-")
+"""How the names of half-written and half-removed generations begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFolder:
+    """What lies in the folder of one series."""
+
+    uid: str
+    folder: Path
+    generations: tuple[int, ...]
+    """Numbers of the published ones, ascending; none where the first is still being written."""
+    leftovers: tuple[Path, ...]
+    """What a writer is at, or a writer that died has left."""
 
 
 class Home:
@@ -43,8 +59,11 @@ class Home:
             return cls(root)
         if root.exists() and not _is_empty_or_begun(root):
             raise ArchiveExists(f"{root} is not an archive and not an empty folder: choose another with --archive")
-        for folder in _FOLDERS:
-            (root / folder).mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in (root, *root.absolute().parents) if not folder.exists()]
+        for name in _FOLDERS:
+            (root / name).mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            flush(folder.absolute().parent)
         write_whole(root / "archive.json", json.dumps({"filmless_archive": ARCHIVE_FORMAT, "codec": "open"}).encode())
         return cls(root)
 
@@ -59,6 +78,11 @@ class Home:
         return self.root / "index.sqlite"
 
     @property
+    def is_writable(self) -> bool:
+        """Whether the archive can be changed: not where it is mounted read-only, or another's."""
+        return os.access(self.root, os.W_OK)
+
+    @property
     def quarantine(self) -> Path:
         """Where files that could not be taken in are kept."""
         return self.root / "quarantine"
@@ -71,27 +95,23 @@ class Home:
         """The folder of one generation."""
         return self.series_folder(series_uid) / str(generation)
 
-    def published(self) -> Iterator[tuple[str, int]]:
-        """Give (series UID, newest generation) of every series whose files are there, index or not."""
-        for folder in sorted((self.root / "series").glob("??/*")):
-            generations = generation_numbers(folder)
-            if generations:
-                yield folder.name, generations[-1]
+    def survey(self) -> list[SeriesFolder]:
+        """Give what lies in every series' folder, in order of UID, in one pass over the folders; no file is opened."""
+        buckets = [entry for entry in _entries(self.root / "series") if len(entry.name) == 2]
+        found = [_survey_series(entry) for bucket in buckets for entry in _entries(bucket.path)]
+        return sorted((series for series in found if series is not None), key=lambda series: series.uid)
 
-    def superseding(self) -> Iterator[tuple[str, int]]:
-        """Give (series UID, newest generation) where a former generation is still there beside it."""
-        for folder in sorted((self.root / "series").glob("??/*")):
-            generations = generation_numbers(folder)
-            if len(generations) > 1:
-                yield folder.name, generations[-1]
-
-    def sweep(self) -> None:
+    def sweep(self, surveyed: Iterable[SeriesFolder]) -> None:
         """Remove what a writer that died left half-done; only while holding the write lock."""
-        for pattern in (".new-*", ".old-*"):
-            for folder in (self.root / "series").glob(f"??/*/{pattern}"):
-                shutil.rmtree(folder, ignore_errors=True)
-        for part in self.quarantine.glob(".*.part"):
+        for series in surveyed:
+            for leftover in series.leftovers:
+                shutil.rmtree(leftover, ignore_errors=True)
+        for part in self.parts():
             part.unlink(missing_ok=True)
+
+    def parts(self) -> list[Path]:
+        """Give files, outside the series, that a writer is at or a writer that died has left."""
+        return [*self.quarantine.glob(".*.part"), *self.root.glob(f".{self.index.name}.*.part*")]
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -118,6 +138,25 @@ def _is_empty_or_begun(root: Path) -> bool:
 
 def generation_numbers(series_folder: Path) -> list[int]:
     """Give the numbers of a series' published generations, ascending."""
-    if not series_folder.is_dir():
+    return _numbers(entry.name for entry in _entries(series_folder))
+
+
+def _numbers(names: Iterable[str]) -> list[int]:
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """Give what lies in a folder; nothing where it is none, or gone."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(entry.name) for entry in series_folder.iterdir() if entry.name.isdecimal())
+
+
+def _survey_series(folder: os.DirEntry[str]) -> SeriesFolder | None:
+    if not folder.is_dir():
+        return None
+    names = [entry.name for entry in _entries(folder.path)]
+    leftovers = (Path(folder.path, name) for name in names if name.startswith(_LEFTOVERS))
+    return SeriesFolder(folder.name, Path(folder.path), tuple(_numbers(names)), tuple(leftovers))

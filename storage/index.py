@@ -5,21 +5,35 @@ It is a cache of what the generations say (invariant A5): `rebuild` makes it ane
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+import struct
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from ..errors import Damaged, FilmlessError, InvalidArgument, NotFound
+from ..errors import Damaged, FilmlessError, InvalidArgument, NotFound, Superseded
+from .durable import flush
 from .generation import read_manifest
-from .home import Home
+from .home import Home, SeriesFolder
 from .manifest import Manifest
 
-_SCHEMA_VERSION = 1
+_TIMEOUT_S = 30.0
+"""How long a call waits for another's transaction."""
+_HEAD = struct.Struct(">16s2xB41xI")
+"""The beginning of a database file: magic, write version, user version (sqlite.org/fileformat2, section 1.3)."""
+_MAGIC = b"SQLite format 3\0"
+_WITH_ROLLBACK_JOURNAL = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE series (
     series_uid TEXT PRIMARY KEY,
@@ -67,92 +81,87 @@ def short_id(series_uid: str) -> str:
     return hashlib.sha256(series_uid.encode()).hexdigest()[:8]
 
 
+class CaughtUp(NamedTuple):
+    """What `Index.catch_up` did."""
+
+    added: int
+    """Series of which a generation was added, or took another's place."""
+    unreadable: list[str]
+    """A line for each generation that cannot be read; an older one stands in for it where there is one."""
+
+
 class Index:
-    """The SQLite index of one archive; one connection a call, so that any thread may ask."""
+    """The SQLite index of one archive; one connection a call, so that any thread may ask.
+
+    SQLite keeps a rollback journal, not a write-ahead log: the index is one file, and whoever may only read it needs
+    no other. Writers, of which several may be making the index anew at the same time, take turns by a lock.
+    """
 
     def __init__(self, home: Home) -> None:
-        """Open the index; where it is missing, unreadable or of another version it is rebuilt from the files."""
-        self._home = home
-        if self._version() != _SCHEMA_VERSION:
-            self.rebuild()
+        """Open the index; where it is missing, unreadable or of another version it is rebuilt from the files.
 
-    def _version(self) -> int:
-        """Give the schema's version, 0 where the file is missing or no database."""
-        try:
-            with self._connection() as connection:
-                return int(connection.execute("PRAGMA user_version").fetchone()[0])
-        except Damaged:
-            return 0
+        Where the archive cannot be written (a mounted copy), nothing is: an index that would have to be put right
+        first is made anew in a temporary folder, which goes with this object.
+        """
+        self._home = home
+        self._path = home.index
+        self._is_writable = home.is_writable
+        if not self._is_writable and not _answers_unwritten(self._path):
+            folder = Path(tempfile.mkdtemp(prefix="filmless-index-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._path, self._is_writable = folder / self._path.name, True
+        if _version(self._path) != _SCHEMA_VERSION:
+            self.rebuild()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Open the index for one transaction; raises `Damaged` where the file is no sound database."""
-        try:
-            with closing(self._connect()) as connection:
-                connection.execute("PRAGMA foreign_keys = ON")
-                connection.execute("PRAGMA synchronous = FULL")
-                with connection:
-                    yield connection
-        except sqlite3.OperationalError as problem:  # locked, read-only, disk full: the index itself may be sound
-            raise FilmlessError(f"{self._home.index}: {problem}") from problem
-        except sqlite3.DatabaseError as problem:
-            raise Damaged(f"{self._home.index}: {problem}; delete it: it is made anew from the series") from problem
+        with _open(self._path, is_writable=self._is_writable) as connection:
+            yield connection
 
-    def _connect(self) -> sqlite3.Connection:
-        """Connect to the index, without a lock or journal where the archive cannot be written (a mounted copy)."""
-        path = self._home.index
-        if path.exists() and not os.access(path.parent, os.W_OK):
-            return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
-        return sqlite3.connect(path, timeout=30)
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Wait for the turn to write, among threads and processes."""
+        with self._path.with_name(".index.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def rebuild(self) -> None:
-        """Make the index anew from the published generations; one that cannot be read is left to `verify`."""
-        for suffix in ("", "-wal", "-shm"):
-            self._home.index.with_name(self._home.index.name + suffix).unlink(missing_ok=True)
-        with self._connection() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
-        for uid, generation in self._home.published():
-            with suppress(Damaged):
-                self._put_published(uid, generation)
-        # The version comes last: an index whose making was stopped is made again.
-        with self._connection() as connection:
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        """Make the index anew from the published generations; one that cannot be read is left to `verify`.
 
-    def catch_up(self) -> int:
-        """Add what was published and not indexed, as a writer that dies between the two leaves it; give the number."""
-        with self._connection() as connection:
-            known = dict(connection.execute("SELECT series_uid, generation FROM series").fetchall())
-        missed = [(uid, generation) for uid, generation in self._home.published() if known.get(uid) != generation]
-        for uid, generation in missed:
-            self._put_published(uid, generation)
-        return len(missed)
+        It is made beside the former and takes its place in one step, so that nobody ever reads half of it.
+        """
+        with self._lock():
+            if _version(self._path) == _SCHEMA_VERSION:
+                return  # another made it while this one waited
+            part = self._path.with_name(f".{self._path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+            try:
+                part.touch()
+                with _open(part) as connection:
+                    connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
+                    _add_missed(connection, self._home.survey())
+                # The journal of the former index would be played back into the new one.
+                for journal in _journals(self._path):
+                    journal.unlink(missing_ok=True)
+                part.replace(self._path)
+                flush(self._path.parent)
+            finally:
+                for path in (part, *_journals(part)):
+                    path.unlink(missing_ok=True)
 
-    def _put_published(self, series_uid: str, generation: int) -> None:
-        folder = self._home.generation_folder(series_uid, generation)
-        size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        self.put(read_manifest(folder), size_bytes)
+    def catch_up(self, surveyed: Sequence[SeriesFolder]) -> CaughtUp:
+        """Add what was published and not indexed, as a writer that dies between the two leaves it.
+
+        `surveyed` is what lies in the archive. A damaged generation stops nothing: it is named, and the newest one
+        of its series that can be read is the current one.
+        """
+        with self._lock(), self._connection() as connection:
+            return _add_missed(connection, surveyed)
 
     def put(self, manifest: Manifest, archived_bytes: int) -> None:
         """Make a generation the current one of its series; durable when this returns."""
-        uid = manifest.series_instance_uid
-        row = (
-            uid,
-            short_id(uid),
-            manifest.study_instance_uid,
-            manifest.generation,
-            len(manifest.instances),
-            sum(len(stack.frames) for stack in manifest.stacks),
-            manifest.received_bytes,
-            archived_bytes,
-            json.dumps([stack.meaning["summary"] for stack in manifest.stacks], ensure_ascii=False),
-            json.dumps(manifest.attributes, ensure_ascii=False),
-        )
-        rows = [(i.sop_instance_uid, uid, i.sha256) for i in manifest.instances]
-        with self._connection() as connection:
-            connection.execute("DELETE FROM series WHERE series_uid = ?", (uid,))
-            connection.execute(f"INSERT INTO series VALUES ({','.join('?' * len(row))})", row)
-            connection.executemany("INSERT INTO instances VALUES (?, ?, ?)", rows)
+        with self._lock(), self._connection() as connection:
+            _put(connection, manifest, archived_bytes)
 
     def all_series(self) -> list[SeriesRow]:
         """Give every series, by patient, study date, study and series number."""
@@ -193,6 +202,113 @@ class Index:
         return known
 
 
+def newest_readable(series: SeriesFolder) -> tuple[Manifest | None, list[str]]:
+    """Read the newest manifest that can be read; give it, and a line for each newer one that cannot."""
+    problems: list[str] = []
+    for generation in reversed(series.generations):
+        folder = series.folder / str(generation)
+        try:
+            manifest = read_manifest(folder)
+        except Superseded:
+            continue
+        except Damaged as problem:
+            problems.append(f"series {series.uid}: {problem}")
+            continue
+        if (manifest.series_instance_uid, manifest.generation) == (series.uid, generation):
+            return manifest, problems
+        problems.append(f"series {series.uid}: {folder}: the manifest is that of another series or generation")
+    return None, problems
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _journals(path: Path) -> list[Path]:
+    """Name the files that SQLite may put beside a database; those of a write-ahead log come from former versions."""
+    return [path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm")]
+
+
+@contextmanager
+def _open(path: Path, *, is_writable: bool = True) -> Iterator[sqlite3.Connection]:
+    """Open a database that is there for one transaction; raises `Damaged` where it is no sound one."""
+    address = f"{path.absolute().as_uri()}?mode={'rw' if is_writable else 'ro'}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            # EXTRA flushes the folder too after the journal is gone: without it a power cut undoes the last commit.
+            connection.execute("PRAGMA synchronous = EXTRA")
+            with connection:
+                yield connection
+    except sqlite3.OperationalError as problem:  # locked, read-only, disk full: the index itself may be sound
+        raise FilmlessError(f"{path}: {problem}") from problem
+    except sqlite3.DatabaseError as problem:
+        raise Damaged(f"{path}: {problem}; delete it: it is made anew from the series") from problem
+
+
+def _version(path: Path) -> int:
+    """Give the schema's version, 0 where the file is missing, no database, or one with a write-ahead log.
+
+    Read from the file itself: SQLite may have to write before it answers.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD.size)
+    except FileNotFoundError:
+        return 0
+    except OSError as problem:
+        raise FilmlessError(f"{path}: cannot be read ({problem.strerror})") from problem
+    if len(head) < _HEAD.size:
+        return 0
+    magic, write_version, user_version = _HEAD.unpack(head)
+    return int(user_version) if (magic, write_version) == (_MAGIC, _WITH_ROLLBACK_JOURNAL) else 0
+
+
+def _answers_unwritten(path: Path) -> bool:
+    """Whether an index can be asked without writing: it is sound, and no journal is to be played back into it."""
+    if _version(path) != _SCHEMA_VERSION or path.with_name(f"{path.name}-wal").exists():
+        return False
+    try:
+        with _open(path, is_writable=False) as connection:
+            connection.execute("SELECT * FROM series LIMIT 1").fetchall()
+    except FilmlessError:
+        return False
+    return True
+
+
+def _add_missed(connection: sqlite3.Connection, surveyed: Sequence[SeriesFolder]) -> CaughtUp:
+    known = dict(connection.execute("SELECT series_uid, generation FROM series").fetchall())
+    missed = [s for s in surveyed if s.generations and known.get(s.uid) != s.generations[-1]]
+    added, unreadable = 0, []
+    for series in missed:
+        manifest, problems = newest_readable(series)
+        unreadable += problems
+        if manifest is not None and manifest.generation != known.get(series.uid):
+            _put(connection, manifest, _size_bytes(series.folder / str(manifest.generation)))
+            added += 1
+    return CaughtUp(added, unreadable)
+
+
+def _put(connection: sqlite3.Connection, manifest: Manifest, archived_bytes: int) -> None:
+    uid = manifest.series_instance_uid
+    row = (
+        uid,
+        short_id(uid),
+        manifest.study_instance_uid,
+        manifest.generation,
+        len(manifest.instances),
+        sum(len(stack.frames) for stack in manifest.stacks),
+        manifest.received_bytes,
+        archived_bytes,
+        json.dumps([stack.meaning["summary"] for stack in manifest.stacks], ensure_ascii=False),
+        json.dumps(manifest.attributes, ensure_ascii=False),
+    )
+    rows = [(i.sop_instance_uid, uid, i.sha256) for i in manifest.instances]
+    connection.execute("DELETE FROM series WHERE series_uid = ?", (uid,))
+    connection.execute(f"INSERT INTO series VALUES ({','.join('?' * len(row))})", row)
+    connection.executemany("INSERT INTO instances VALUES (?, ?, ?)", rows)
+
+
 def _row(values: tuple[Any, ...]) -> SeriesRow:
     try:
         return SeriesRow(*values[:-2], *map(json.loads, values[-2:]))
@@ -202,6 +318,8 @@ def _row(values: tuple[Any, ...]) -> SeriesRow:
 
 def _reading_order(row: SeriesRow) -> tuple[str, str, str, int, str]:
     get = row.attributes.get
-    number = get("SeriesNumber", "")
-    order = int(number) if number.lstrip("-").isdecimal() else 0
-    return get("PatientID", ""), get("StudyDate", ""), row.study_uid, order, row.series_uid
+    try:
+        number = int(get("SeriesNumber", ""))
+    except ValueError:  # "", "--5", "1\\2": whatever a header says
+        number = 0
+    return get("PatientID", ""), get("StudyDate", ""), row.study_uid, number, row.series_uid

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 
 import pytest
 from dicom_files import WORDS, image, rle, save, slice_values, slices
@@ -141,9 +143,15 @@ def test_a_damaged_instance_is_never_given_out(root, tmp_path):
     (row,) = open_archive(root).contents()
     series = open_archive(root).series(row.series_uid)
 
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged) as problem:
         series.export(tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+
+    exported = {path.stem: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    damaged = [record for record in series.manifest.instances if record.sop_instance_uid not in exported]
+    assert len(exported) == 4
+    assert all(record.sop_instance_uid in str(problem.value) for record in damaged)
+    assert not [uid for uid in exported if f"{uid}," in str(problem.value) or f"{uid}:" in str(problem.value)]
+    assert exported == {uid: series.instance(uid) for uid in exported}
 
 
 def test_an_index_that_names_another_generation_is_told(root):
@@ -155,17 +163,109 @@ def test_an_index_that_names_another_generation_is_told(root):
     assert any("the index says generation 2, the files 1" in line for line in damage)
 
 
-def test_an_index_that_lacks_a_series_is_told(root):
+def change_index(root, statement):
     with closing(sqlite3.connect(root / "index.sqlite")) as connection, connection:
-        connection.execute("DELETE FROM series")
+        connection.execute(statement)
 
-    assert any("the index says generation None, the files 1" in line for line in open_archive(root).verify())
+
+def test_a_series_that_is_not_indexed_yet_is_no_damage_and_is_told(root):
+    change_index(root, "DELETE FROM series")
+    archive = open_archive(root)
+
+    assert archive.verify() == []
+    assert [line.partition(": ")[2] for line in archive.unfinished()] == ["not indexed yet: the next ingest does it"]
+    assert [unlisted.is_sound for unlisted in archive.unlisted()] == [True]
+
+
+def test_a_series_that_is_not_indexed_because_it_cannot_be_read_is_damage(root):
+    change_index(root, "DELETE FROM series")
+    (generation(root) / "series.json").write_text("{")
+    archive = open_archive(root)
+
+    assert ["not a manifest" in line for line in archive.verify()] == [True]
+    assert archive.unfinished() == []
+
+
+def test_a_newer_generation_that_cannot_be_read_is_damage_though_the_former_is_sound(root):
+    shutil.copytree(generation(root), generation(root).with_name("2"))
+    (root / "index.sqlite").unlink()
+    archive = open_archive(root)
+
+    (line,) = archive.verify()
+    assert f"{generation(root).with_name('2')}: the manifest is that of another" in line
+    assert archive.contents()[0].generation == 1
+
+
+def test_what_a_stopped_ingest_left_is_no_damage_and_is_named(root):
+    folder = generation(root)
+    left = [folder.with_name(".new-7-ab"), folder.with_name(".old-1-cd"), root / "quarantine" / ".ab.part"]
+    for path in left:
+        path.mkdir()
+    current = shutil.copytree(folder, folder.with_name("2")) / "series.json"
+    current.write_text(current.read_text().replace('"generation": 1', '"generation": 2'))
+    (root / "index.sqlite").unlink()
+    archive = open_archive(root)
+
+    unfinished = archive.unfinished()
+
+    assert [str(path) for path in left if not any(line.startswith(str(path)) for line in unfinished)] == []
+    assert f"{folder}: generation 1 is still beside 2" in unfinished
+    assert len(unfinished) == 4
+
+
+def test_damage_in_quarantine_is_named(root, tmp_path):
+    (tmp_path / "bad.dcm").write_text("no instance")
+    (aside,) = open_archive(root).ingest(tmp_path).set_aside
+    kept = root / "quarantine" / f"{aside.sha256}.dcm"
+    flipped(kept, 3)
+
+    assert open_archive(root).verify() == [f"{kept}: the bytes are not those its name tells"]
+
+
+@pytest.mark.parametrize("change", ["instances = 8", "study_uid = '9.9'"])
+def test_an_index_that_says_otherwise_than_the_manifest_is_told(root, change):
+    change_index(root, f"UPDATE series SET {change}")
+
+    (line,) = open_archive(root).verify()
+
+    assert "the index says" in line
+    assert "delete index.sqlite" in line
+
+
+def test_one_series_is_verified_by_its_name(root):
+    flipped(one_of(root, "stack-0.ome.zarr/0/c*"), 40)
+    archive = open_archive(root)
+    (row,) = archive.contents()
+
+    assert archive.verify(series=row.short_id) == archive.verify()
+
+
+def test_reading_goes_on_while_newer_generations_come(root, tmp_path):
+    """Every question is answered and nothing is called damaged while an ingest replaces the generation in use."""
+    problems, ended = [], Event()
+    slices(tmp_path / "late", range(21, 41))
+
+    def read():
+        archive = open_archive(root)
+        while not ended.is_set():
+            problems.extend(archive.verify())
+            archive.series(archive.contents()[0].series_uid)
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        for path in sorted((tmp_path / "late").iterdir()):
+            open_archive(root).ingest(path)
+        ended.set()
+        for reader in readers:
+            reader.result()
+
+    assert problems == []
 
 
 def test_a_series_that_only_the_index_knows_is_told(root):
     shutil.rmtree(generation(root).parent)
 
-    assert any("the index says generation 1, the files None" in line for line in open_archive(root).verify())
+    assert any("the index says generation 1, the files 0" in line for line in open_archive(root).verify())
 
 
 def test_a_series_is_not_taken_for_another(root):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from filmless.errors import ArchiveExists, Damaged, FilmlessError, NotFound
+from filmless.storage import home as home_module
 from filmless.storage.home import Home
 from generations import publish
 
@@ -17,6 +20,16 @@ def home(tmp_path):
 def test_an_archive_is_made_where_nothing_is_and_opened_where_it_is(tmp_path):
     for _ in range(2):
         assert Home.create(tmp_path / "deep" / "below").root == tmp_path / "deep" / "below"
+
+
+def test_the_folders_in_which_a_new_archive_appears_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(home_module, "flush", flushed.append)
+    monkeypatch.chdir(tmp_path)
+
+    Home.create(Path("deep") / "below")
+
+    assert {tmp_path / "deep", tmp_path} == set(flushed)
 
 
 def test_an_empty_folder_becomes_an_archive(tmp_path):
@@ -65,13 +78,35 @@ def test_a_description_that_is_none_of_ours_is_damaged(home, text):
         Home(home.root)
 
 
-def test_published_series_are_told_with_their_newest_generation(home):
+def test_a_survey_tells_every_series_with_its_generations(home):
     publish(home, "1.2.3")
     publish(home, "1.2.4")
     publish(home, "1.2.4")
     (home.series_folder("1.2.5")).mkdir(parents=True)
 
-    assert sorted(home.published()) == [("1.2.3", 1), ("1.2.4", 2)]
+    surveyed = home.survey()
+
+    assert [(series.uid, series.generations) for series in surveyed] == [
+        ("1.2.3", (1,)),
+        ("1.2.4", (1, 2)),
+        ("1.2.5", ()),
+    ]
+    assert [series.folder for series in surveyed] == [home.series_folder(series.uid) for series in surveyed]
+
+
+def test_a_survey_opens_each_folder_once_and_no_file(home, monkeypatch):
+    for n in range(5):
+        publish(home, f"1.2.{n}")
+    (home.root / "series" / "letter.txt").write_text("x")
+    (home.series_folder("1.2.3") / ".new-7-ab").mkdir()
+    opened = []
+    monkeypatch.setattr(os, "scandir", lambda path, scandir=os.scandir: opened.append(str(path)) or scandir(path))
+    monkeypatch.setattr(Path, "open", None)
+
+    surveyed = home.survey()
+
+    assert len(opened) == len(set(opened)) == 1 + 5 + len({series.folder.parent for series in surveyed})
+    assert [len(series.leftovers) for series in surveyed] == [0, 0, 0, 1, 0]
 
 
 def test_leftovers_of_a_writer_that_died_are_swept_and_nothing_else(home):
@@ -82,7 +117,10 @@ def test_leftovers_of_a_writer_that_died_are_swept_and_nothing_else(home):
         (leftover / "stack-0.ome.zarr" / "zarr.json").write_text("x")
     (home.quarantine / ".abc.dcm.77.part").write_text("x")
 
-    home.sweep()
+    (home.root / ".index.sqlite.77-ab.part").write_text("x")
+    (home.root / ".index.sqlite.77-ab.part-journal").write_text("x")
+
+    home.sweep(home.survey())
 
     assert {path for path in home.root.rglob("*") if path.is_file()} == kept
     assert not list((home.root / "series").rglob(".*"))

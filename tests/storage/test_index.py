@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import gc
 import sqlite3
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
 import pytest
@@ -21,7 +26,7 @@ def index(home):
     index = Index(home)
     for uid, sops in (("1.2.30", ["5.1", "5.2"]), ("1.2.31", ["5.3"]), ("1.3.1_2%x", ["5.4"])):
         publish(home, uid, sops, study_uid=uid[:3], PatientName="Ärztin^日本")
-    index.catch_up()
+    index.catch_up(home.survey())
     return index
 
 
@@ -173,6 +178,167 @@ def test_an_index_that_cannot_be_opened_is_told_without_touching_it(home, index)
 def test_what_was_published_and_not_indexed_is_caught_up(home, index):
     publish(home, "1.2.30", ["5.1", "5.2", "5.7"])
 
-    assert index.catch_up() == 1
+    assert index.catch_up(home.survey()) == (1, [])
     assert index.generation_of("1.2.30") == 2
-    assert index.catch_up() == 0
+    assert index.catch_up(home.survey()) == (0, [])
+
+
+def test_a_damaged_generation_is_named_and_the_other_series_are_caught_up(home, index):
+    for uid, sop in (("1.2.30", "5.1"), ("1.2.31", "5.3"), ("1.2.32", "5.8")):
+        publish(home, uid, [sop])
+    for uid, generation in (("1.2.30", 2), ("1.2.32", 1)):
+        (home.generation_folder(uid, generation) / "series.json").write_bytes(b"{")
+
+    added, unreadable = index.catch_up(home.survey())
+
+    assert added == 1
+    assert [index.generation_of(uid) for uid in ("1.2.30", "1.2.31", "1.2.32")] == [1, 2, None]
+    assert ["1.2.30" in line or "1.2.32" in line for line in unreadable] == [True, True]
+
+
+@pytest.mark.parametrize("harm", ["cut", "of another generation", "missing"])
+def test_an_older_generation_stands_in_for_a_damaged_one(home, index, harm):
+    before = answers(index)
+    publish(home, "1.2.30", ["5.1", "5.2", "5.7"])
+    newest, former = (home.generation_folder("1.2.30", n) / "series.json" for n in (2, 1))
+    newest.write_bytes(newest.read_bytes()[:100] if harm == "cut" else former.read_bytes())
+    if harm == "missing":
+        newest.unlink()
+    home.index.unlink()
+
+    assert answers(Index(home)) == before
+
+
+@pytest.mark.parametrize("number", ["--5", "-", "+-1", "²", "1\\\\2", "9" * 5000, "1e3", " 7 ", "٣"])
+def test_no_series_number_stops_the_list(home, number):
+    index = Index(home)
+    for n, given in enumerate([number, "3"]):
+        index.put(manifest(f"1.{n}", [f"2.{n}"], SeriesNumber=given), 1)
+
+    assert {row.attributes["SeriesNumber"] for row in index.all_series()} == {number, "3"}
+
+
+def test_the_index_is_one_file(home, index):
+    assert index.all_series()
+    assert {path.name for path in home.root.iterdir() if path.name.startswith("index")} == {"index.sqlite"}
+
+
+def test_a_reader_never_sees_half_of_an_index_that_is_made_anew(home):
+    for n in range(40):
+        publish(home, f"1.{n}", [f"2.{n}"])
+    seen = []
+
+    def open_and_count(_):
+        seen.append(len(Index(home).all_series()))
+
+    for _ in range(5):
+        home.index.unlink(missing_ok=True)
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(open_and_count, range(6)))
+
+    assert set(seen) == {40}
+
+
+def test_what_is_put_while_others_make_the_index_anew_is_not_lost(home):
+    """Processes that find no index make it while a writer adds to it: whoever is last, all is there."""
+    publish(home, "1.0", ["2.0"])
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from filmless.storage.home import Home; from filmless.storage.index import Index\n"
+        "home = Home(Path(sys.argv[1]))\n"
+        "for _ in range(30):\n"
+        "    home.index.unlink(missing_ok=True); Index(home)\n"
+    )
+    started = subprocess.Popen([sys.executable, "-c", code, str(home.root)])
+    index, puts = Index(home), 0
+    while started.poll() is None:
+        puts += 1
+        publish(home, f"1.{puts}", [f"2.{puts}"])
+        with suppress(FilmlessError):  # the index was unlinked at this moment: as if the writer had died
+            index.put(manifest(f"1.{puts}", [f"2.{puts}"]), 1)
+    index = Index(home)
+    index.catch_up(home.survey())
+
+    assert started.returncode == 0
+    assert len(index.all_series()) == puts + 1
+    assert not list(home.root.glob(".index.sqlite.*"))
+
+
+def test_the_journal_of_a_former_index_is_not_played_back_into_a_new_one(home, index):
+    before = answers(index)
+    for suffix in ("-journal", "-wal", "-shm"):
+        home.index.with_name(f"index.sqlite{suffix}").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(9000))
+    home.index.write_bytes(b"")
+
+    assert answers(Index(home)) == before
+    assert not list(home.root.glob("index.sqlite-*"))
+
+
+class ReadOnly(Home):
+    """An archive mounted read-only: whatever is written into it fails the test."""
+
+    is_writable = False
+
+
+def contents(home):
+    return {path.name: path.read_bytes() for path in home.root.iterdir() if path.is_file()}
+
+
+def leave_hot_journal(home, index):
+    """Leave index and journal as a writer that died amid a commit does: some pages new, the journal to undo them."""
+    with closing(sqlite3.connect(home.index)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("UPDATE series SET attributes = ?", ("{}" + " " * 9000,))
+        copied = {name: data for name, data in contents(home).items() if name.startswith("index")}
+        connection.rollback()
+    assert copied.keys() == {"index.sqlite", "index.sqlite-journal"}
+    for name, data in copied.items():
+        (home.root / name).write_bytes(data)
+
+
+class TestReadOnly:
+    def test_a_sound_index_answers_and_nothing_is_written(self, home, index):
+        before, files = answers(index), contents(home)
+
+        assert answers(Index(ReadOnly(home.root))) == before
+        assert contents(home) == files
+
+    @pytest.mark.parametrize("state", ["a hot journal", "no index", "another version", "a stray log", "no database"])
+    def test_an_index_that_is_not_sound_is_made_anew_elsewhere(self, home, index, state):
+        before = answers(index)
+        log = home.index.with_name("index.sqlite-wal")
+        {
+            "a hot journal": lambda: leave_hot_journal(home, index),
+            "no index": home.index.unlink,
+            "another version": lambda: set_version(home, 1),
+            "a stray log": lambda: log.write_bytes(bytes(9000)),
+            "no database": lambda: home.index.write_bytes(b"x" * 5000),
+        }[state]()
+        files = contents(home)
+
+        assert answers(Index(ReadOnly(home.root))) == before
+        assert contents(home) == files
+
+    def test_what_was_made_elsewhere_is_removed_with_the_index(self, home, monkeypatch, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+        home.index.unlink(missing_ok=True)
+
+        index = Index(ReadOnly(home.root))
+        assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+        del index
+        gc.collect()
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_hot_journal_is_played_back_where_the_archive_can_be_written(home, index):
+    before = answers(index)
+    leave_hot_journal(home, index)
+
+    assert answers(Index(home)) == before
+
+
+def set_version(home, version):
+    with closing(sqlite3.connect(home.index)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
