@@ -246,7 +246,8 @@ class Ingest:
             self._prove(former.manifest, manifest)
         self._index.put(manifest, archived_bytes)
         if former is not None:
-            remove_generations(self._home, uid, range(1, manifest.generation))
+            # No other: a damaged one between the two may hold what only it has.
+            remove_generations(self._home, uid, [former.manifest.generation])
         self._stored_bytes = stored_before + sum(file.size_bytes for file in found)
         self._report.series.append(_stored_series(found, manifest, archived_bytes))
         self._report.warnings.extend(warnings)

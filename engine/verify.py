@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..storage import pool
 from ..storage.durable import hash_file
 from ..storage.generation import SUMS, read_sums
 from ..storage.home import MANIFEST
+from ..storage.mapped import check_not_superseded
 from ..storage.published import Published
 from .rebuild import Rebuilder
 
@@ -21,8 +23,16 @@ Told = Callable[[int], None]
 def find_damage(published: Published, told: Told = lambda _: None) -> list[str]:
     """Check every file against its sum, then rebuild every instance and compare with what was received.
 
-    Gives a line for each thing that is wrong, naming file or instance; an empty list is a proof.
+    Gives a line for each thing that is wrong, naming file or instance; an empty list is a proof. Raises `Superseded`
+    where a newer generation has taken this one's place meanwhile: what is missing then is no damage.
     """
+    damage = _damage_of(published, told)
+    if damage:
+        check_not_superseded(published.folder / MANIFEST)
+    return damage
+
+
+def _damage_of(published: Published, told: Told) -> list[str]:
     try:
         sums = read_sums(published.folder)
     except Damaged as problem:
@@ -50,7 +60,8 @@ def _named(uids: list[str]) -> str:
 
 def _foreign_files(folder: Path, sums: dict[str, str]) -> list[str]:
     """Name files that no generation has, and such as are missing."""
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    # Not by rglob, which raises where a folder goes while it looks.
+    present = {str(Path(at, name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names}
     expected = {*sums, SUMS}
     foreign = [f"{folder / name}: does not belong to the generation" for name in sorted(present - expected)]
     return foreign + [f"{folder / name}: is missing" for name in sorted(expected - present)]

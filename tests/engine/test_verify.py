@@ -196,6 +196,22 @@ def test_a_newer_generation_that_cannot_be_read_is_damage_though_the_former_is_s
     assert archive.contents()[0].generation == 1
 
 
+def test_a_newer_generation_that_cannot_be_read_is_kept_when_the_next_continues_the_former(root, tmp_path):
+    damaged = Path(shutil.copytree(generation(root), generation(root).with_name("2")))
+    (root / "index.sqlite").unlink()
+    slices(tmp_path / "late", [4])
+    archive = open_archive(root)
+
+    report = archive.ingest(tmp_path / "late")
+
+    assert report.stored == 1
+    assert ["the manifest is that of another" in warning for warning in report.warnings] == [True]
+    assert archive.contents()[0].generation == 3
+    assert sorted(path.name for path in damaged.parent.iterdir()) == ["2", "3"]
+    assert archive.verify() == []
+    assert archive.unfinished() == [f"{damaged}: generation 2 is still beside 3"]
+
+
 def test_what_a_stopped_ingest_left_is_no_damage_and_is_named(root):
     folder = generation(root)
     left = [folder.with_name(".new-7-ab"), folder.with_name(".old-1-cd"), root / "quarantine" / ".ab.part"]
