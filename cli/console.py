@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,9 +23,36 @@ from rich.progress import (
 from ..engine.report import Progress as ToldProgress
 from ..engine.report import no_progress
 
-out = Console(highlight=False)
+_BYTES_NOT_UTF_8 = range(0xDC80, 0xDD00)
+"""The surrogates by which Python keeps such bytes of a file name (PEP 383)."""
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_SURROGATES = {
+    code: f"\\x{code - 0xDC00:02x}" if code in _BYTES_NOT_UTF_8 else f"\\u{code:04x}" for code in range(0xD800, 0xE000)
+}
+_HARMFUL = _CONTROLS | _SURROGATES
+_HARMFUL_IN_LINES = {code: shown for code, shown in _HARMFUL.items() if chr(code) not in "\n\t"}
+
+
+def plain(text: str) -> str:
+    """Give text from outside as a terminal may show it: no markup, and each control character by its number.
+
+    A header or a file name may hold sequences that a terminal obeys, or bytes that no encoding can print.
+    """
+    return escape(text.translate(_HARMFUL))
+
+
+class SafeConsole(Console):
+    """A console through which no control character but the end of a line reaches the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as Rich does; text is made harmless first."""
+        harmless = (o.translate(_HARMFUL_IN_LINES) if isinstance(o, str) else o for o in objects)
+        super().print(*harmless, **options)
+
+
+out = SafeConsole(highlight=False)
 """Results."""
-err = Console(stderr=True, highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 """Progress and errors: never mixed into results that another program reads."""
 
 _COUNTED = frozenset({"examining", "making"})
@@ -85,7 +113,7 @@ def bytes_text(size: float) -> str:
 
 def fail(message: str) -> None:
     """Say what went wrong, in red where there is colour."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {plain(message)}", soft_wrap=True)
 
 
 def leave_quietly_when_the_reader_is_gone() -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from ..engine.archive import open_archive
-from .console import bytes_text, count_text, fail, out, progress_bars
+from .console import bytes_text, count_text, fail, out, plain, progress_bars
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
 DAMAGED = 4
@@ -26,7 +25,7 @@ def export(
     with progress_bars() as progress:
         paths = opened.export(folder, progress)
     written = f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}"
-    out.print(f"{written}, each equal to the file received: {escape(str(folder))}", soft_wrap=True)
+    out.print(f"{written}, each equal to the file received: {plain(str(folder))}", soft_wrap=True)
 
 
 def verify(
@@ -36,12 +35,17 @@ def verify(
     ] = None,
     archive: ArchiveFolder = DEFAULT_ARCHIVE,
 ) -> None:
-    """Re-read everything against its checksums and name what is wrong; the exit code is 4 then."""
+    """Re-read everything against its checksums and name what is wrong; the exit code is 4 then.
+
+    What a stopped ingest has left, and the next one puts in order, is named too; that is no damage.
+    """
     opened = open_archive(archive, create=False)
     with progress_bars() as progress:
-        damage = opened.series(series).verify(progress) if series else opened.verify(progress)
+        damage = opened.verify(progress, series)
     for line in damage[:_MOST_LINES]:
         fail(line)
+    for line in [] if series else opened.unfinished()[:_MOST_LINES]:
+        out.print(f"unfinished: {plain(line)}", soft_wrap=True)
     if damage:
         out.print(f"{count_text(len(damage), 'thing')} wrong")
         raise typer.Exit(DAMAGED)

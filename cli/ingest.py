@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from ..engine.archive import open_archive
+from ..engine.discovery import check_exist
 from ..engine.report import IngestReport
 from .console import bytes_text, count_text, err, out, progress_bars
 from .options import DEFAULT_ARCHIVE, ArchiveFolder
@@ -26,6 +27,7 @@ def ingest(
 
     Files that cannot be taken in are set aside with the reason, and the exit code is 3.
     """
+    check_exist(paths)  # before an archive is made for nothing
     with progress_bars() as progress:
         report = open_archive(archive).ingest(paths, progress)
     print_report(report, archive)

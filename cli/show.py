@@ -7,15 +7,14 @@ import itertools
 import json
 import math
 
-from rich.markup import escape
 from rich.table import Table
 
-from ..engine.archive import open_archive
+from ..engine.archive import Archive, open_archive
 from ..engine.series import Series
 from ..engine.stack import Stack
 from ..engine.transfer_syntax import name_of
 from ..storage.index import SeriesRow
-from .console import bytes_text, count_text, out
+from .console import bytes_text, count_text, err, out, plain
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, AsJson, SeriesName
 
 
@@ -23,8 +22,9 @@ def list_series(archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = F
     """List patients, studies and series."""
     opened = open_archive(archive, create=False)
     rows = opened.contents()
+    _tell_of_unlisted(opened)
     if as_json:
-        out.print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+        _print_json([dataclasses.asdict(row) for row in rows])
         return
     for _, study in itertools.groupby(rows, key=lambda row: (row.attributes.get("PatientID", ""), row.study_uid)):
         _print_study(list(study))
@@ -39,7 +39,23 @@ def list_series(archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = F
     aside = opened.set_aside()
     if aside:
         files = count_text(len(aside), "file")
-        out.print(f"{files} set aside in {escape(str(archive / 'quarantine'))}", soft_wrap=True)
+        out.print(f"{files} set aside in {plain(str(archive / 'quarantine'))}", soft_wrap=True)
+
+
+def _tell_of_unlisted(archive: Archive) -> None:
+    """Say of how many series the list tells less than the files hold, on standard error as it is no result."""
+    unlisted = archive.unlisted()
+    damaged = [series for series in unlisted if not series.is_sound]
+    if damaged:
+        err.print(f"{count_text(len(damaged), 'series', 'series')} cannot be read: run filmless verify", soft_wrap=True)
+    if len(unlisted) > len(damaged):
+        missed = count_text(len(unlisted) - len(damaged), "series", "series")
+        err.print(f"{missed} not indexed yet: the next ingest does it", soft_wrap=True)
+
+
+def _print_json(value: object) -> None:
+    """Print JSON in ASCII: whatever a header or a file name holds, each program reads the same."""
+    out.print_json(json.dumps(value), ensure_ascii=True)
 
 
 def _print_study(rows: list[SeriesRow]) -> None:
@@ -47,7 +63,7 @@ def _print_study(rows: list[SeriesRow]) -> None:
     patient = f"{get('PatientName', '(no name)')} [{get('PatientID', 'no ID')}]"
     born = f", born {get('PatientBirthDate')}" if get("PatientBirthDate") else ""
     study = f"{get('StudyDate', 'no date')} {get('StudyDescription', '')}".strip()
-    out.print(f"[bold]{escape(patient)}[/]{escape(born)}  {escape(study)}", soft_wrap=True)
+    out.print(f"[bold]{plain(patient)}[/]{plain(born)}  {plain(study)}", soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("  id", no_wrap=True, min_width=10)
     for column in ("modality", "no.", "description"):
@@ -56,7 +72,7 @@ def _print_study(rows: list[SeriesRow]) -> None:
         table.add_column(column, justify="right")
     table.add_column("stacks", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, _cells(row)))
+        table.add_row(*map(plain, _cells(row)))
     out.print(table)
 
 
@@ -79,14 +95,14 @@ def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *,
     """Show one series: its stacks, verdicts, levels, chunks and sizes."""
     opened = open_archive(archive, create=False).series(series)
     if as_json:
-        out.print_json(json.dumps(_facts(opened)))
+        _print_json(_facts(opened))
         return
     row = opened.row
     for keyword, value in opened.attributes.items():
-        out.print(f"[dim]{keyword:24}[/]{escape(value)}", soft_wrap=True)
+        out.print(f"[dim]{keyword:24}[/]{plain(value)}", soft_wrap=True)
     out.print(f"[dim]{'Series Instance UID':24}[/]{row.series_uid}", soft_wrap=True)
     syntaxes = sorted({name_of(instance.transfer_syntax_uid) for instance in opened.manifest.instances})
-    out.print(f"[dim]{'transfer syntax':24}[/]{escape(', '.join(syntaxes))}", soft_wrap=True)
+    out.print(f"[dim]{'transfer syntax':24}[/]{plain(', '.join(syntaxes))}", soft_wrap=True)
     out.print(f"[dim]{'instances':24}[/]{row.instances}, generation {row.generation}")
     ratio = row.received_bytes / max(row.archived_bytes, 1)
     out.print(
@@ -94,13 +110,13 @@ def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *,
         f"(ratio {ratio:.2f}, all levels included)",
         soft_wrap=True,
     )
-    out.print(f"[dim]{'folder':24}[/]{escape(str(opened.folder))}", soft_wrap=True)
+    out.print(f"[dim]{'folder':24}[/]{plain(str(opened.folder))}", soft_wrap=True)
     for number, stack in enumerate(opened.stacks):
         _print_stack(number, stack, opened)
 
 
 def _print_stack(number: int, stack: Stack, series: Series) -> None:
-    out.print(f"\n[bold]stack {number}[/]  {escape(stack.record.meaning['summary'])}", soft_wrap=True)
+    out.print(f"\n[bold]stack {number}[/]  {plain(stack.record.meaning['summary'])}", soft_wrap=True)
     for name, figure in stack.verdict.figures.items():
         out.print(f"  [dim]{name:22}[/]{_figure(figure)}", soft_wrap=True)
     if stack.geometry is not None:
