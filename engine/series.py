@@ -88,9 +88,8 @@ class Series:
             progress("exporting", done, total)
         if failed:
             named = "; ".join(f"{', '.join(uids)}: {fault}" for fault, uids in failed.items())
-            raise Damaged(
-                f"series {self.uid}: {len(written)} of {len(self.manifest.instances)} instances were written, but not {named}"
-            )
+            counts = f"{len(written)} of {len(self.manifest.instances)} instances were written"
+            raise Damaged(f"series {self.uid}: {counts}, but not {named}")
         return written
 
     def instance(self, sop_instance_uid: str) -> bytes:
