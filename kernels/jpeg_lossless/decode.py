@@ -1,0 +1,90 @@
+"""Lossless JPEG codestreams (T.81 process 14) to arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DecodeError
+from ..arguments import prepare_out
+from .markers import Frame, Scan, Segments
+from .scan import BAD_CODE, LONGEST_PAIR_BITS, PADDING_BYTES, SAMPLE_BYTES, decode_scan
+from .unstuff import CUT_OFF, OUT_OF_ORDER, unstuff
+
+
+def decode_jpeg_lossless(codestream: bytes, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Decode to samples (rows, columns), or (rows, columns, components) where there are several.
+
+    uint8 up to 8 bits of precision, else uint16; in `out` where given. Predictors 1 to 7, point transform, restarts,
+    and scans of one or all components are decoded; samples are as coded, without any colour transform.
+    Raises `DecodeError` for a codestream that is damaged or cut off, `UnsupportedPixels` for other processes,
+    subsampling and DNL, `InvalidArgument` for an `out` that does not fit.   Source: T.81 annexes B, C, F.2.2, H.
+    """
+    segments = Segments(codestream)
+    frame: NDArray[Any] | None = None
+    todo: set[int] = set()
+    for header, scan in segments.scans():
+        if frame is None:
+            frame = _room(header, codestream, out)
+            todo = set(range(len(header.components)))
+        if not todo.issuperset(scan.channels):
+            raise DecodeError(f"the JPEG scan at byte {scan.start} codes a component again")
+        todo.difference_update(scan.channels)
+        segments.position = _decode(codestream, header, scan, frame)
+    if frame is None or todo:
+        raise DecodeError(f"the JPEG codestream ends at byte {segments.position} without scans of all components")
+    return frame[:, :, 0] if frame.shape[2] == 1 else frame
+
+
+def _room(header: Frame, codestream: bytes, out: NDArray[Any] | None) -> NDArray[Any]:
+    """Give the array to fill, (rows, columns, components); refused where the codestream is too short for it."""
+    count = len(header.components)
+    samples = header.rows * header.columns * count
+    if samples > 8 * len(codestream):
+        raise DecodeError(f"{len(codestream)} bytes are too few for {samples} JPEG samples of a bit or more each")
+    shape = (header.rows, header.columns, count)
+    room = prepare_out(out, shape[:2] if count == 1 else shape, np.uint8 if header.precision <= 8 else np.uint16)
+    return room.reshape(shape)
+
+
+def _decode(codestream: bytes, header: Frame, scan: Scan, frame: NDArray[Any]) -> int:
+    """Decode one scan; give the offset of the marker after it."""
+    intervals = -(-header.rows // scan.restart_rows)
+    ends = np.zeros(intervals, np.int64)
+    source = np.frombuffer(memoryview(codestream).toreadonly(), np.uint8)
+    overrun = SAMPLE_BYTES * header.columns * len(scan.channels) + PADDING_BYTES
+    data = np.empty(len(codestream) - scan.start + overrun, np.uint8)
+    found, position, status = unstuff(source, scan.start, data, ends)
+    where = f"the JPEG scan that starts at byte {scan.start}"
+    if status == CUT_OFF:
+        raise DecodeError(f"{where} is cut off: no marker before byte {len(codestream)}")
+    if status == OUT_OF_ORDER or found < intervals:
+        raise DecodeError(f"{where} has interval {found} of {intervals} end at marker {_marker(source, position)}")
+    data[ends[-1] : ends[-1] + overrun] = 0
+    tables = scan.tables
+    longest = max(table.longest_bits for table in tables)
+    status, row = decode_scan(
+        data,
+        ends,
+        np.concatenate([table.lookup for table in tables]),
+        np.concatenate([table.limits for table in tables]),
+        np.concatenate([table.entries for table in tables]),
+        longest > LONGEST_PAIR_BITS,
+        scan.predictor,
+        scan.point_transform,
+        1 << (header.precision - scan.point_transform - 1),
+        scan.restart_rows,
+        np.array(scan.channels, np.int64),
+        frame,
+    )
+    if status == BAD_CODE:
+        raise DecodeError(f"{where} has bits in row {row} that are no Huffman code")
+    if status:
+        raise DecodeError(f"{where} is cut off in row {row}, before byte {position}")
+    return int(position)
+
+
+def _marker(source: NDArray[np.uint8], position: int) -> str:
+    return f"FF{source[position + 1]:02X} at byte {position}"
