@@ -63,7 +63,7 @@ def _decode(codestream: bytes, header: Frame, scan: Scan, frame: NDArray[Any]) -
     if status == OUT_OF_ORDER or found < intervals:
         raise DecodeError(f"{where} has interval {found} of {intervals} end at marker {_marker(source, position)}")
     data[ends[-1] : ends[-1] + overrun] = 0
-    tables = scan.tables
+    tables = scan.tables[:1] if len(set(map(id, scan.tables))) == 1 else scan.tables
     longest = max(table.longest_bits for table in tables)
     status, row = decode_scan(
         data,
