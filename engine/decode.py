@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
+from ..kernels.jpeg_lossless import decode_jpeg_lossless
 from ..kernels.rle import decode_rle
 from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
 from .codestream import (
@@ -199,14 +200,19 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
 
 
 def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless."""
+    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless.
+
+    The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes.
+    """
     header = read_jpeg_header(codestream)
     _check_header(header, description)
+    if header.process == _JPEG_LOSSLESS:
+        return _from_codec(decode_jpeg_lossless(codestream), description)
     _check_end(codestream)
     if description.samples_per_pixel == 1:
         samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream), "JPEG")
-        return _from_codec(_clipped(samples, description, header), description)
-    if header.process != _JPEG_LOSSLESS and _is_ybr(header, description):
+        return _from_codec(_clipped(samples, description), description)
+    if _is_ybr(header, description):
         samples = _guarded(
             lambda: imagecodecs.jpeg8_decode(codestream, colorspace="YCBCR", outcolorspace="RGB"), "JPEG"
         )
@@ -215,12 +221,12 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
     return _from_codec(samples, description)
 
 
-def _clipped(samples: NDArray[Any], description: PixelDescription, header: CodestreamHeader) -> NDArray[Any]:
+def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
     """Bring what a lossy process gave beyond Bits Stored back to white, before unused bits are removed.
 
     Codestreams of 12 bits hold pixels of 10 or 11, and overshoot at edges: cut to 10 bits, 1024 would show black.
     """
-    if header.process == _JPEG_LOSSLESS or description.is_signed:
+    if description.is_signed:
         return samples
     white = min((1 << description.bits_stored) - 1, np.iinfo(samples.dtype).max)
     clipped: NDArray[Any] = np.minimum(samples, white)

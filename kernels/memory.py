@@ -80,3 +80,13 @@ def copy_or_fill(_typing: Any, _target: Any, _source: Any, _is_fill: Any) -> Any
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.boolean), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def bit_length(_typing: Any, _word: Any) -> Any:
+    """Give the number of bits of a uint64 from its highest 1 down; 0 for 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.sub(_WORD(64), builder.ctlz(arguments[0], ir.IntType(1)(0)))
+
+    return types.uint64(types.uint64), generate

@@ -45,7 +45,7 @@ def _unpack(source: Bytes, start: int, end: int, plane: Bytes, filled: int, want
     position, stop, done, goal = np.uint64(start), np.uint64(end), np.uint64(filled), np.uint64(wanted)
     zero, one = np.uint64(0), np.uint64(1)
     size = np.uint64(source.size)
-    origin, target = source.ctypes.data, plane.ctypes.data
+    origin, target = np.int64(source.ctypes.data), np.int64(plane.ctypes.data)
     while done < goal and position < stop:
         control = np.uint64(source[position])
         is_run = control > np.uint64(128)
@@ -116,7 +116,7 @@ def _decode(source: Bytes, bounds: Counts, planes: Bytes, words: Words, samples:
         for segment in range(segments):
             left = filled[segment] - np.uint64(count)
             for x in range(left):
-                planes[segment, x] = planes[segment, count + x]
+                planes[segment, x] = planes[segment, np.uint64(count) + x]
             filled[segment] = left
     return -1, 0
 

@@ -18,8 +18,8 @@ CATEGORY_OF_HALFWAY = 16
 LIMITS = CATEGORIES + 1
 
 LENGTH_SHIFT, REST_SHIFT, FIRST_SHIFT, PAIR_SHIFT, SECOND_SHIFT, BITS_SHIFT = 8, 16, 24, 32, 40, 56
-"""An entry holds, from bit 0, the bits it takes in all; the first code's length; 63 less the bits of its difference; the
-bits that both take; whether there is a second symbol; the second's difference, modulo 2^16; all bits again."""
+"""An entry holds, from bit 0, the bits it takes in all; the first code's length; 63 less the bits of its difference;
+the bits that both take; whether there is a second symbol; the second's difference, modulo 2^16; all bits again."""
 HALFWAY = 1 << 33
 """Set in an entry of category 16; only `entries` has it."""
 

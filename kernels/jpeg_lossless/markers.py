@@ -122,7 +122,9 @@ class Segments:
             raise DecodeError(f"a JPEG scan FFDA at byte {at} before the frame header")
         count = body[0] if body else 0
         if not 1 <= count <= _MAXIMUM_COMPONENTS or len(body) < 4 + 2 * count:
-            raise DecodeError(f"the JPEG scan header FFDA at byte {at} declares {count} components in {len(body)} bytes")
+            raise DecodeError(
+                f"the JPEG scan header FFDA at byte {at} declares {count} components in {len(body)} bytes"
+            )
         identifiers, selectors = body[1 : 1 + 2 * count : 2], body[2 : 2 + 2 * count : 2]
         predictor, _, transform = body[1 + 2 * count : 4 + 2 * count]
         point_transform = transform & 0x0F
@@ -139,7 +141,9 @@ class Segments:
     def _channels(frame: Frame, identifiers: bytes, at: int) -> tuple[int, ...]:
         unknown = [identifier for identifier in identifiers if identifier not in frame.components]
         if unknown or len(set(identifiers)) < len(identifiers):
-            raise DecodeError(f"the JPEG scan FFDA at byte {at} has components {list(identifiers)} of {frame.components}")
+            raise DecodeError(
+                f"the JPEG scan FFDA at byte {at} has components {list(identifiers)} of {frame.components}"
+            )
         channels = tuple(frame.components.index(identifier) for identifier in identifiers)
         if len(channels) > 1 and any(frame.factors[channel] != 0x11 for channel in channels):
             raise UnsupportedPixels(f"the interleaved lossless JPEG scan FFDA at byte {at} is subsampled")

@@ -43,7 +43,7 @@ Row = NDArray[np.uint16]
 
 
 @inlined
-def _refill(address: int, buffer: Any, count: Any, position: Any) -> Any:
+def _refill(address: Any, buffer: Any, count: Any, position: Any) -> Any:
     """Fill the buffer to 56 bits or more; bits below `count` may be there already, and are then the same."""
     buffer |= load_big_endian(address + np.int64(position)) >> count
     position += (np.uint64(63) - count) >> np.uint64(3)
@@ -81,7 +81,7 @@ def _is_halfway(entry: Any) -> Any:
 
 @inlined
 def _read_row(
-    address: int, state: Any, lookup: Entries, limits: Limits, entries: Entries, is_long: bool, kept: Any, row: Row
+    address: Any, state: Any, lookup: Entries, limits: Limits, entries: Entries, is_long: bool, kept: Any, row: Row
 ) -> Any:
     """Read the symbols of one row, all by one table; give the state and whether all codes were known.
 
@@ -135,7 +135,7 @@ def _read_row(
 
 @inlined
 def _read_mixed_row(
-    address: int, state: Any, lookup: Entries, limits: Limits, entries: Entries, components: int, row: Row
+    address: Any, state: Any, lookup: Entries, limits: Limits, entries: Entries, components: int, row: Row
 ) -> Any:
     """Read the differences of one row of interleaved components, each by a table of its own."""
     buffer, count, position, left = state
@@ -195,7 +195,7 @@ def decode_scan(
     """
     columns, step = out.shape[1], channels.size
     rows = np.empty((2, columns * step), np.uint16)
-    address, zero, end = data.ctypes.data, np.uint64(0), np.int64(0)
+    address, zero, end = np.int64(data.ctypes.data), np.uint64(0), np.int64(0)
     is_mixed = entries.size > LIMITS
     kept = ~zero if step == 1 and predictor == 1 else zero
     state = (zero, zero, zero, zero)

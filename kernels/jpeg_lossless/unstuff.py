@@ -29,7 +29,7 @@ def unstuff(source: NDArray[np.uint8], start: int, target: NDArray[np.uint8], en
     """
     one, width = np.uint64(1), np.uint64(WIDTH)
     size, position, done = np.uint64(source.size), np.uint64(start), np.uint64(0)
-    origin, goal, interval = source.ctypes.data, target.ctypes.data, 0
+    origin, goal, interval = np.int64(source.ctypes.data), np.int64(target.ctypes.data), 0
     lowest, highest = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
     while position + one < size:
         if position + width <= size:
