@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from ...errors import DecodeError
 from ..arguments import prepare_out
+from .bits import BAD_CODE, LONGEST_PAIR_BITS, PADDING_BYTES, SAMPLE_BYTES
+from .first_order import decode_first_order
 from .markers import Frame, Scan, Segments
-from .scan import BAD_CODE, LONGEST_PAIR_BITS, PADDING_BYTES, SAMPLE_BYTES, decode_scan
+from .scan import decode_scan
 from .unstuff import CUT_OFF, OUT_OF_ORDER, unstuff
 
 
@@ -65,20 +67,18 @@ def _decode(codestream: bytes, header: Frame, scan: Scan, frame: NDArray[Any]) -
     data[ends[-1] : ends[-1] + overrun] = 0
     tables = scan.tables[:1] if len(set(map(id, scan.tables))) == 1 else scan.tables
     longest = max(table.longest_bits for table in tables)
-    status, row = decode_scan(
-        data,
-        ends,
-        np.concatenate([table.lookup for table in tables]),
-        np.concatenate([table.limits for table in tables]),
-        np.concatenate([table.entries for table in tables]),
-        longest > LONGEST_PAIR_BITS,
-        scan.predictor,
-        scan.point_transform,
-        1 << (header.precision - scan.point_transform - 1),
-        scan.restart_rows,
-        np.array(scan.channels, np.int64),
-        frame,
+    lookup, limits, entries = (
+        np.concatenate([getattr(table, part) for table in tables]) for part in ("lookup", "limits", "entries")
     )
+    coded = (data, ends, lookup, limits, entries, longest > LONGEST_PAIR_BITS)
+    origin = 1 << (header.precision - scan.point_transform - 1)
+    if frame.shape[2] == 1 and scan.predictor == 1:
+        plane = frame[:, :, 0]
+        status, row = decode_first_order(*coded, scan.point_transform, origin, scan.restart_rows, plane)
+    else:
+        channels = np.array(scan.channels, np.int64)
+        prediction = (scan.predictor, scan.point_transform, origin, scan.restart_rows)
+        status, row = decode_scan(*coded, *prediction, channels, frame)
     if status == BAD_CODE:
         raise DecodeError(f"{where} has bits in row {row} that are no Huffman code")
     if status:

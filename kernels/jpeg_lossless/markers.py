@@ -145,6 +145,8 @@ class Segments:
                 f"the JPEG scan FFDA at byte {at} has components {list(identifiers)} of {frame.components}"
             )
         channels = tuple(frame.components.index(identifier) for identifier in identifiers)
+        if list(channels) != sorted(channels):
+            raise DecodeError(f"the JPEG scan FFDA at byte {at} has components in another order than the frame")
         if len(channels) > 1 and any(frame.factors[channel] != 0x11 for channel in channels):
             raise UnsupportedPixels(f"the interleaved lossless JPEG scan FFDA at byte {at} is subsampled")
         return channels
