@@ -29,6 +29,8 @@ Counts = NDArray[np.uint64]
 _BLOCK = 4096
 """Pixels unpacked before they are woven: 3 planes of this size leave room in a first cache of 32 KiB."""
 _LONGEST_RUN = 128
+_MOST_PER_BYTE = 64
+"""Two bytes give a run of 128 at most: what is too short for its plane is refused before anything is allocated."""
 _ROOM = _BLOCK + _LONGEST_RUN
 """A run that starts before the block's end lies in here, and so does each wide store of it: 128 is 4 × `WIDTH`."""
 _WORDS = frozenset(map(np.dtype, ("uint8", "uint16", "uint32", "uint64")))
@@ -122,7 +124,7 @@ def _decode(source: Bytes, bounds: Counts, planes: Bytes, words: Words, samples:
 
 
 @inlined
-def _pack_literal(row: Bytes, start: int, end: int, coded: Bytes, position: int) -> int:
+def _pack_literal(row: Bytes, start: Any, end: Any, coded: Bytes, position: Any) -> Any:
     """Write bytes [start, end) of a row as literal runs; give the position after them."""
     while start < end:
         count = min(end - start, _LONGEST_RUN)
@@ -135,12 +137,13 @@ def _pack_literal(row: Bytes, start: int, end: int, coded: Bytes, position: int)
 
 
 @inlined
-def _pack_row(row: Bytes, coded: Bytes, position: int) -> int:
+def _pack_row(row: Bytes, coded: Bytes, position: Any) -> Any:
     """Write one row of one plane; give the position after it.
 
     Two equal bytes are a run only where no literal run is open: within one they would save nothing.
     """
-    size, literal, x = row.size, 0, 0
+    size: Any = row.size
+    literal = x = np.int64(0)
     while x < size:
         limit = min(size, x + _LONGEST_RUN)
         after = x + 1
@@ -158,14 +161,16 @@ def _pack_row(row: Bytes, coded: Bytes, position: int) -> int:
 
 
 @kernel
-def _encode(words: Words, samples: int, coded: Bytes) -> tuple[Counts, int]:
+def _encode(words: Words, samples: int, coded: Bytes) -> tuple[Counts, Any]:
     """Write all segments of (rows, columns × samples) words; give where each starts, and the end.
 
     A row of n bytes takes n + ceil(n / 128) at most: only literal runs of 128 make it longer. Each run of 2 or more
     follows a literal run whose control byte it pays for.
     """
     rows, columns, width = words.shape[0], words.shape[1] // samples, words.itemsize
-    offsets, row, position = np.zeros(samples * width, np.uint64), np.empty(columns, np.uint8), 0
+    offsets, row = np.zeros(samples * width, np.uint64), np.empty(columns, np.uint8)
+    # Typed, or the functions called would be compiled once more for a literal 0.
+    position = np.int64(0)
     for segment in range(samples * width):
         sample, shift = segment // width, np.uint64(8 * (width - 1 - segment % width))
         offsets[segment] = position
@@ -191,6 +196,11 @@ def decode_rle(
     if rows < 0 or columns < 0 or samples < 1 or bytes_per_sample not in (1, 2, 4, 8):
         raise InvalidArgument(f"{rows} x {columns} pixels of {samples} samples of {bytes_per_sample} bytes")
     segments = read_rle_header(codestream, samples * bytes_per_sample)
+    for number, (start, end) in enumerate(segments, 1):
+        if (end - start) * _MOST_PER_BYTE < rows * columns:
+            raise DecodeError(
+                f"RLE segment {number} of {len(segments)} is cut off at byte {end}: too short for its plane"
+            )
     shape = (rows, columns) if samples == 1 else (rows, columns, samples)
     frame = prepare_out(out, shape, f"u{bytes_per_sample}")
     bounds = np.array(segments, np.uint64)

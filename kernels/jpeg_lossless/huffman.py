@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,22 +42,31 @@ class HuffmanTable:
     """Most bits that a code and its difference take together."""
 
 
-def read_tables(body: bytes, at: int) -> dict[int, HuffmanTable]:
+class CodedTable(NamedTuple):
+    """A table as DHT has it, made ready only when a scan uses it: hostile segments hold thousands."""
+
+    counts: bytes
+    values: bytes
+    at: int
+    """Offset of its segment."""
+
+
+def read_tables(body: bytes, at: int) -> dict[int, CodedTable]:
     """Read a DHT segment at byte `at` into tables by their selector; those for AC coefficients are passed over."""
     tables, position = {}, 0
     while position < len(body):
-        head, counts = body[position], list(body[position + 1 : position + 17])
+        head, counts = body[position], body[position + 1 : position + 17]
         values = body[position + 17 : position + 17 + sum(counts)]
         if len(counts) < 16 or len(values) < sum(counts):
             raise DecodeError(f"the JPEG Huffman table FFC4 at byte {at} is cut off")
         position += 17 + len(values)
         if head >> 4 == 0:
-            tables[head & 0x0F] = make_table(tuple(counts), values, at)
+            tables[head & 0x0F] = CodedTable(counts, values, at)
     return tables
 
 
 @lru_cache(maxsize=32)
-def make_table(counts: tuple[int, ...], values: bytes, at: int = 0) -> HuffmanTable:
+def make_table(counts: bytes, values: bytes, at: int = 0) -> HuffmanTable:
     """Make a table of the numbers of codes of 1 to 16 bits, and their categories in order.
 
     Raises `DecodeError` for more codes than the bits can tell apart, or categories that are none or repeat.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...errors import DecodeError, UnsupportedPixels
-from .huffman import HuffmanTable, read_tables
+from .huffman import CodedTable, HuffmanTable, make_table, read_tables
 
 SOF3, DHT, SOI, EOI, SOS, DNL, DRI = 0xC3, 0xC4, 0xD8, 0xD9, 0xDA, 0xDC, 0xDD
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -82,7 +82,7 @@ class Segments:
             raise DecodeError(f"no JPEG codestream: it starts with {codestream[:4].hex()}, not with SOI")
         self.frame: Frame | None = None
         self._codestream = codestream
-        self._tables: dict[int, HuffmanTable] = {}
+        self._tables: dict[int, CodedTable] = {}
         self._restart_interval = 0
         self.position = 2
         """Where the next marker is; to be set to the end of its data after each scan."""
@@ -155,7 +155,7 @@ class Segments:
         table = self._tables.get(selector)
         if table is None:
             raise DecodeError(f"the JPEG scan FFDA at byte {at} uses Huffman table {selector}, which is not there")
-        return table
+        return make_table(*table)
 
     def _restart_rows(self, frame: Frame, at: int) -> int:
         rows, rest = divmod(self._restart_interval, frame.columns)
