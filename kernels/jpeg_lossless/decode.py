@@ -11,6 +11,7 @@ from ...errors import DecodeError
 from ..arguments import prepare_out
 from .bits import BAD_CODE, LONGEST_PAIR_BITS, PADDING_BYTES, SAMPLE_BYTES
 from .first_order import decode_first_order
+from .huffman import HuffmanTable
 from .markers import Frame, Scan, Segments
 from .scan import decode_scan
 from .unstuff import CUT_OFF, OUT_OF_ORDER, unstuff
@@ -53,38 +54,45 @@ def _room(header: Frame, codestream: bytes, out: NDArray[Any] | None) -> NDArray
 
 def _decode(codestream: bytes, header: Frame, scan: Scan, frame: NDArray[Any]) -> int:
     """Decode one scan; give the offset of the marker after it."""
-    intervals = -(-header.rows // scan.restart_rows)
-    ends = np.zeros(intervals, np.int64)
-    source = np.frombuffer(memoryview(codestream).toreadonly(), np.uint8)
-    overrun = SAMPLE_BYTES * header.columns * len(scan.channels) + PADDING_BYTES
-    data = np.empty(len(codestream) - scan.start + overrun, np.uint8)
-    found, position, status = unstuff(source, scan.start, data, ends)
     where = f"the JPEG scan that starts at byte {scan.start}"
-    if status == CUT_OFF:
-        raise DecodeError(f"{where} is cut off: no marker before byte {len(codestream)}")
-    if status == OUT_OF_ORDER or found < intervals:
-        raise DecodeError(f"{where} has interval {found} of {intervals} end at marker {_marker(source, position)}")
-    data[ends[-1] : ends[-1] + overrun] = 0
-    tables = scan.tables[:1] if len(set(map(id, scan.tables))) == 1 else scan.tables
-    longest = max(table.longest_bits for table in tables)
-    lookup, limits, entries = (
-        np.concatenate([getattr(table, part) for table in tables]) for part in ("lookup", "limits", "entries")
-    )
-    coded = (data, ends, lookup, limits, entries, longest > LONGEST_PAIR_BITS)
+    data, ends, following = _unstuffed(codestream, header, scan, where)
+    lookup, limits, entries, is_long = _joined(scan.tables)
+    coded = (data, ends, lookup, limits, entries, is_long)
     origin = 1 << (header.precision - scan.point_transform - 1)
     if frame.shape[2] == 1 and scan.predictor == 1:
-        plane = frame[:, :, 0]
-        status, row = decode_first_order(*coded, scan.point_transform, origin, scan.restart_rows, plane)
+        status, row = decode_first_order(*coded, scan.point_transform, origin, scan.restart_rows, frame[:, :, 0])
     else:
-        channels = np.array(scan.channels, np.int64)
         prediction = (scan.predictor, scan.point_transform, origin, scan.restart_rows)
-        status, row = decode_scan(*coded, *prediction, channels, frame)
+        status, row = decode_scan(*coded, *prediction, np.array(scan.channels, np.int64), frame)
     if status == BAD_CODE:
         raise DecodeError(f"{where} has bits in row {row} that are no Huffman code")
     if status:
-        raise DecodeError(f"{where} is cut off in row {row}, before byte {position}")
-    return int(position)
+        raise DecodeError(f"{where} is cut off in row {row}, before byte {following}")
+    return following
 
 
-def _marker(source: NDArray[np.uint8], position: int) -> str:
-    return f"FF{source[position + 1]:02X} at byte {position}"
+def _unstuffed(codestream: bytes, header: Frame, scan: Scan, where: str) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Give the scan's bytes, padded for the kernels, the end of each restart interval, and where its marker is."""
+    ends = np.zeros(-(-header.rows // scan.restart_rows), np.int64)
+    overrun = SAMPLE_BYTES * header.columns * len(scan.channels) + PADDING_BYTES
+    source = np.frombuffer(memoryview(codestream).toreadonly(), np.uint8)
+    data = np.empty(len(codestream) - scan.start + overrun, np.uint8)
+    found, following, status = unstuff(source, scan.start, data, ends)
+    if status == CUT_OFF:
+        raise DecodeError(f"{where} is cut off: no marker before byte {len(codestream)}")
+    if status == OUT_OF_ORDER or found < len(ends):
+        marker = f"FF{source[following + 1]:02X} at byte {following}"
+        raise DecodeError(f"{where} has interval {found} of {len(ends)} end at marker {marker}")
+    data[ends[-1] : ends[-1] + overrun] = 0
+    return data, ends, int(following)
+
+
+def _joined(tables: tuple[HuffmanTable, ...]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], bool]:
+    """Give look-ups, limits and entries of all tables behind each other, or of the one they all are."""
+    first = tables[0]
+    is_long = any(table.longest_bits > LONGEST_PAIR_BITS for table in tables)
+    if all(table is first for table in tables):
+        return first.lookup, first.limits, first.entries, is_long
+    lookup = np.concatenate([table.lookup for table in tables])
+    limits = np.concatenate([table.limits for table in tables])
+    return lookup, limits, np.concatenate([table.entries for table in tables]), is_long
