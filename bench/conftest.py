@@ -38,6 +38,8 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
     "ngff_zarr": "ngff-zarr",
+    "rle": "pylibjpeg-rle",
+    "libjpeg": "pylibjpeg-libjpeg",
 }
 FRESH_ROUNDS = 7
 """Runs of a job that needs a fresh place each time, and is too slow for hundreds."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 
-from ..errors import DecodeError, UnsupportedPixels
+from ..errors import DecodeError
 
 _SOI = b"\xff\xd8"
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -21,8 +20,6 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _SOS, _EOI, _APP0, _APP14 = 0xDA, 0xD9, 0xE0, 0xEE
 _MAXIMUM_TILES = 65535
 _SEARCHED_FOR_SIZ = 1 << 16
-_RLE_HEADER_BYTES = 64
-_RLE_MAXIMUM_SEGMENTS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +111,3 @@ def read_jpeg2000_header(codestream: bytes) -> CodestreamHeader:
         raise DecodeError(f"the JPEG 2000 SIZ segment declares {tiles} tiles")
     precision = max((bits & 0x7F) + 1 for bits in components[::3])
     return CodestreamHeader(y_size - y_offset, x_size - x_offset, samples, precision)
-
-
-def read_rle_header(codestream: bytes, segments: int) -> list[tuple[int, int]]:
-    """Give start and end of each segment of an RLE frame (PS3.5 G.5).
-
-    Raises `DecodeError` unless there are `segments` of them, in rising order within the codestream, and
-    `UnsupportedPixels` for more than the header can hold.
-    """
-    if segments > _RLE_MAXIMUM_SEGMENTS:
-        raise UnsupportedPixels(f"RLE has at most 15 segments; these pixels would take {segments}")
-    if len(codestream) < _RLE_HEADER_BYTES:
-        raise DecodeError(f"an RLE frame of {len(codestream)} bytes has no header")
-    count, *offsets = struct.unpack_from("<16I", codestream)
-    if count != segments:
-        raise DecodeError(f"the RLE frame has {count} segments, not the {segments} that its samples take")
-    places = list(pairwise([*offsets[:count], len(codestream)]))
-    if places[0][0] < _RLE_HEADER_BYTES or any(end <= start for start, end in places):
-        raise DecodeError(f"the RLE offsets {offsets[:count]} do not rise within {len(codestream)} bytes")
-    return places

@@ -9,6 +9,7 @@ disagree on sign.
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,16 +17,16 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from rle import rle
 
 from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
+from ..kernels.jpeg_lossless import decode_jpeg_lossless
+from ..kernels.rle import decode_rle
 from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
 from .codestream import (
     CodestreamHeader,
     find_jpeg2000,
     read_jpeg2000_header,
     read_jpeg_header,
-    read_rle_header,
 )
 from .data_set import Buffer
 from .instance import PixelDescription, PixelSpan
@@ -199,14 +200,19 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
 
 
 def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless."""
+    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless.
+
+    The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes.
+    """
     header = read_jpeg_header(codestream)
     _check_header(header, description)
+    if header.process == _JPEG_LOSSLESS:
+        return _from_codec(decode_jpeg_lossless(codestream), description)
     _check_end(codestream)
     if description.samples_per_pixel == 1:
         samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream), "JPEG")
-        return _from_codec(_clipped(samples, description, header), description)
-    if header.process != _JPEG_LOSSLESS and _is_ybr(header, description):
+        return _from_codec(_clipped(samples, description), description)
+    if _is_ybr(header, description):
         samples = _guarded(
             lambda: imagecodecs.jpeg8_decode(codestream, colorspace="YCBCR", outcolorspace="RGB"), "JPEG"
         )
@@ -215,12 +221,12 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
     return _from_codec(samples, description)
 
 
-def _clipped(samples: NDArray[Any], description: PixelDescription, header: CodestreamHeader) -> NDArray[Any]:
+def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
     """Bring what a lossy process gave beyond Bits Stored back to white, before unused bits are removed.
 
     Codestreams of 12 bits hold pixels of 10 or 11, and overshoot at edges: cut to 10 bits, 1024 would show black.
     """
-    if header.process == _JPEG_LOSSLESS or description.is_signed:
+    if description.is_signed:
         return samples
     white = min((1 << description.bits_stored) - 1, np.iinfo(samples.dtype).max)
     clipped: NDArray[Any] = np.minimum(samples, white)
@@ -263,28 +269,14 @@ def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> Decod
 
 
 def _decode_rle(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode RLE Lossless (PS3.5 annex G): byte planes, most significant first, sample by sample."""
-    bytes_a_sample = max(description.bits_allocated // 8, 1)
-    samples = description.samples_per_pixel
-    places = read_rle_header(codestream, samples * bytes_a_sample)
-    plane_bytes = (description.rows * description.columns * min(description.bits_allocated, 8) + 7) // 8
-    planes = np.empty((samples, plane_bytes, bytes_a_sample), np.uint8)
-    for number, (start, end) in enumerate(places):
-        sample, byte = divmod(number, bytes_a_sample)
-        planes[sample, :, bytes_a_sample - 1 - byte] = _rle_plane(codestream[start:end], plane_bytes)
-    raw = planes.reshape(-1)
-    if description.bits_allocated == 1:
-        return _decode_uncompressed(raw.tobytes(), description)
-    return _shaped(_unpacked(raw, description, is_big_endian=False), description, is_planar=True)
-
-
-def _rle_plane(segment: bytes, plane_bytes: int) -> NDArray[np.uint8]:
-    """Give one byte plane; writers may pad it, but never cut it short."""
-    # Whole segments only: the library's own assembly of planes panics where one is too long.
-    plane = np.frombuffer(_guarded(lambda: rle.decode_segment(segment), "RLE"), np.uint8)
-    if len(plane) < plane_bytes:
-        raise DecodeError(f"an RLE segment decodes to {len(plane)} bytes, not {plane_bytes}")
-    return plane[:plane_bytes]
+    """Decode RLE Lossless (PS3.5 annex G); one-bit pixels are one plane of eight a byte."""
+    samples, one_bit = description.samples_per_pixel, description.bits_allocated == 1
+    if one_bit:
+        plane_bytes = (description.rows * description.columns + 7) // 8
+        return _decode_uncompressed(decode_rle(codestream, 1, plane_bytes, samples, 1).tobytes(), description)
+    words = decode_rle(codestream, description.rows, description.columns, samples, description.stored_dtype.itemsize)
+    raw = words.reshape(-1).view(np.uint8)
+    return _shaped(_unpacked(raw, description, is_big_endian=sys.byteorder == "big"), description)
 
 
 def _decode_deflated(codestream: bytes, description: PixelDescription) -> DecodedFrame:
