@@ -1,0 +1,125 @@
+"""What the coder learns: one context's statistics, its Golomb parameter and its bias (T.87 A.6 and A.7.2).
+
+Each context keeps its next Golomb parameter ready, so that reading a code waits for one load and no computation.
+Indices are unsigned throughout: Numba then looks for no negative ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined
+from .bits import leading_zeros
+
+Contexts = NDArray[np.int32]
+
+RUN_LENGTH_BITS = np.array(
+    [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15], np.int64
+)
+"""J: by the run index, the logarithm of the pixels that one set bit stands for (T.87 A.2.1, initialisation 3)."""
+LAST_RUN_INDEX = 31
+
+_A, _B, _C, _N, _K, _FLIP = (np.uint64(word) for word in range(6))
+_LOWEST_BIAS, _HIGHEST_BIAS = -128, 127
+
+
+@inlined
+def word(contexts: Contexts, at: Any, number: Any) -> Any:
+    """Give a word of the context at index `at` (uint64) as int64."""
+    return np.int64(contexts[at + number])
+
+
+@inlined
+def magnitude_sum(contexts: Contexts, at: Any) -> Any:
+    """Give A as int64: the one word that may need 32 bits, where RESET is 65535 and samples have 16 bits."""
+    return np.int64(np.uint32(contexts[at + _A]))
+
+
+@inlined
+def golomb_parameter(count: Any, total: Any) -> Any:
+    """Give the smallest k with count << k at least total (T.87 A.5.1)."""
+    k = max(np.int64(leading_zeros(np.uint64(count))) - np.int64(leading_zeros(np.uint64(total))), np.int64(0))
+    return k + np.int64((count << k) < total)
+
+
+@inlined
+def learn(contexts: Contexts, at: Any, error: Any, step: Any, reset: Any) -> None:
+    """Take a prediction error into the context at index `at`, and make its next code parameter (T.87 A.6).
+
+    `step` is None for lossless coding, else 2 NEAR + 1.
+    """
+    a = magnitude_sum(contexts, at) + abs(error)
+    b = word(contexts, at, _B) + (error if step is None else error * step)
+    n = word(contexts, at, _N)
+    if n == reset:
+        a >>= 1
+        b >>= 1
+        n >>= 1
+    n += 1
+    # Which way the bias goes is as good as random, so this is arithmetic and no branch.
+    is_low, is_high = np.int64(b <= -n), np.int64(b > 0)
+    c = word(contexts, at, _C) + is_high - is_low
+    b = min(max(b + (n & -is_low) - (n & -is_high), np.int64(1) - n), np.int64(0))
+    k = golomb_parameter(n, a)
+    contexts[at + _A] = np.int32(a)
+    contexts[at + _B] = np.int32(b)
+    contexts[at + _C] = np.int32(min(max(c, np.int64(_LOWEST_BIAS)), np.int64(_HIGHEST_BIAS)))
+    contexts[at + _N] = np.int32(n)
+    contexts[at + _K] = np.int32(k)
+    if step is None:
+        contexts[at + _FLIP] = np.int32(-(np.int64(k == 0) & np.int64(2 * b <= -n)))
+
+
+@inlined
+def learn_run_end(contexts: Contexts, at: Any, error: Any, mapped: Any, kind: Any, reset: Any) -> None:
+    """Take the error of the sample that ended a run into its context (T.87 A.7.2.2, code segment A.23)."""
+    a = magnitude_sum(contexts, at) + ((mapped + 1 - kind) >> 1)
+    negative = word(contexts, at, _B) + np.int64(error < 0)
+    n = word(contexts, at, _N)
+    if n == reset:
+        a >>= 1
+        negative >>= 1
+        n >>= 1
+    contexts[at + _A] = np.int32(a)
+    contexts[at + _B] = np.int32(negative)
+    contexts[at + _N] = np.int32(n + 1)
+
+
+@inlined
+def run_end_parameter(contexts: Contexts, at: Any, kind: Any) -> Any:
+    """Give the Golomb parameter for the sample that ends a run (T.87 A.7.2, code segment A.18)."""
+    n = word(contexts, at, _N)
+    return golomb_parameter(n, magnitude_sum(contexts, at) + (n >> 1) * kind)
+
+
+@inlined
+def median_edge(left: Any, up: Any, corner: Any) -> Any:
+    """Predict a sample from its neighbours: the median of them and their plane (T.87 A.4.1)."""
+    low, high = min(left, up), max(left, up)
+    return max(low, min(high, left + up - corner))
+
+
+@inlined
+def unbiased(predicted: Any, bias: Any, sign: Any, maximum: Any) -> Any:
+    """Correct a prediction by the context's bias, turned over where `sign` is -1 rather than 0 (T.87 A.4.2)."""
+    return min(max(predicted + ((bias ^ sign) - sign), np.int64(0)), maximum)
+
+
+@inlined
+def rebuilt(predicted: Any, error: Any, maximum: Any, step: Any, span: Any) -> Any:
+    """Give the sample: prediction plus signed error, wrapped around (T.87 A.4.4, code segment A.14).
+
+    Always within 0 and `maximum`, whatever the error: differences of samples index tables.
+    """
+    if step is None:
+        return (predicted + error) & maximum
+    near = step >> 1
+    value = predicted + error * step
+    if value < -near:
+        value += span * step
+    elif value > maximum + near:
+        value -= span * step
+    return min(max(value, np.int64(0)), maximum)

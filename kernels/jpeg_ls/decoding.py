@@ -1,0 +1,270 @@
+"""Decode the lines of a scan (T.87 annex A; decoding as A.8 and F say).
+
+Time goes into one chain: a sample's context needs the sample to its left, its code needs the context's parameter.
+So all else is kept off it: classes of gradients come from one table, half of the context is known beforehand, and
+contexts hold what the next code needs. Lossless and near-lossless scans are two compilations of one source: `step` is
+None for the former.
+
+The decoder may meet any bits: samples are brought within 0 and MAXVAL, whatever the error, and a context's
+index is a sum of three classes, so no index depends on more than that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined, kernel
+from .bits import Bytes, bits_at, leading_zeros
+from .contexts import (
+    LAST_RUN_INDEX,
+    RUN_LENGTH_BITS,
+    Contexts,
+    learn,
+    learn_run_end,
+    median_edge,
+    rebuilt,
+    run_end_parameter,
+    unbiased,
+    word,
+)
+from .parameters import B, C, CONTEXT_SIZE, ESCAPE, FLIP, K, MAXIMUM, N, RANGE, RESET, VALUE_BITS
+
+Line = NDArray[np.uint16]
+
+OK = 0
+BAD_CODE = 1
+"""More zeros than any code begins with; or the bits are at their end."""
+BAD_RUN = 2
+"""A run beyond the end of the line."""
+BAD_ERROR = 3
+"""A prediction error larger than any two samples make."""
+
+POSITION = 0
+"""Place of the bit position in `state`; a run index for each component follows."""
+
+NO_ERROR = 1 << 40
+"""In the place of an error that no code gave."""
+
+_QUICK_ZEROS = 32
+_B, _C, _N, _K, _FLIP = (np.uint64(number) for number in (B, C, N, K, FLIP))
+_RUN_END = 365 * CONTEXT_SIZE
+_TOP = np.uint64(63)
+
+
+@inlined
+def read_code(bits: Bytes, position: Any, k: Any, escape: Any, value_bits: Any) -> tuple[Any, Any]:
+    """Read a code of limited length (T.87 A.5.3); give (value, position behind it), value -1 where there is none."""
+    zeros = np.int64(leading_zeros(bits_at(bits, position)))
+    if zeros > escape:
+        return np.int64(-1), position
+    position += np.uint64(zeros + 1)
+    count = k if zeros < escape else value_bits
+    value = np.int64((bits_at(bits, position) >> np.uint64(1)) >> (_TOP - np.uint64(count)))
+    position += np.uint64(count)
+    if zeros < escape:
+        return (zeros << k) + value, position
+    return value + 1, position
+
+
+@inlined
+def read_run(bits: Bytes, position: Any, run_index: Any, remaining: Any) -> tuple[Any, Any, Any]:
+    """Read the length of a run of at most `remaining` pixels (T.87 A.7.1.2).
+
+    Gives (length, position, run index); a length beyond `remaining` is for the caller to refuse.
+    """
+    length = np.int64(0)
+    while bits_at(bits, position) >> _TOP:
+        position += np.uint64(1)
+        piece = np.int64(1) << RUN_LENGTH_BITS[np.uint64(run_index)]
+        if length + piece > remaining:
+            return remaining, position, run_index
+        length += piece
+        run_index = min(run_index + 1, LAST_RUN_INDEX)
+        if length == remaining:
+            return length, position, run_index
+    count = np.uint64(RUN_LENGTH_BITS[np.uint64(run_index)])
+    length += np.int64(((bits_at(bits, position) << np.uint64(1)) >> np.uint64(1)) >> (_TOP - count))
+    return length, position + count + np.uint64(1), run_index
+
+
+@inlined
+def read_run_end(
+    bits: Bytes, position: Any, run_index: Any, contexts: Contexts, kind: Any, numbers: Any
+) -> tuple[Any, Any]:
+    """Read the error of the sample that ended a run (T.87 A.7.2.1); give (error, position behind it).
+
+    `kind` is RItype. `NO_ERROR` stands for a code that is none.
+    """
+    at = np.uint64(_RUN_END + kind * CONTEXT_SIZE)
+    k = run_end_parameter(contexts, at, kind)
+    value_bits = numbers[VALUE_BITS]
+    escape = numbers[ESCAPE] - RUN_LENGTH_BITS[np.uint64(run_index)] - 1
+    mapped, position = read_code(bits, position, k, escape, value_bits)
+    if mapped < 0:
+        return np.int64(NO_ERROR), position
+    doubled = mapped + kind
+    odd = doubled & 1
+    error = (doubled + odd) >> 1
+    is_mostly_negative = k != 0 or 2 * word(contexts, at, _B) >= word(contexts, at, _N)
+    if is_mostly_negative == (odd == 1):
+        error = -error
+    learn_run_end(contexts, at, error, mapped, kind, numbers[RESET])
+    return error, position
+
+
+@inlined
+def read_sample(
+    bits: Bytes, position: Any, contexts: Contexts, at: Any, sign: Any, guess: Any, numbers: Any, step: Any
+) -> tuple[Any, Any, Any]:
+    """Read a sample in regular mode (T.87 A.4 to A.6); give (sample, position behind it, mapped error).
+
+    `at` is the context's index, `sign` -1 where it is the mirror image, `guess` the median-edge prediction. A mapped
+    error of -1 stands for a code that is none.
+    """
+    maximum = numbers[MAXIMUM]
+    window = bits_at(bits, position)
+    zeros = leading_zeros(window)
+    k = word(contexts, at, _K)
+    if zeros < np.uint64(min(numbers[ESCAPE], np.int64(_QUICK_ZEROS))):
+        # The one behind the zeros is read with the value, and taken off again.
+        ahead = (window << zeros) >> (_TOP - np.uint64(k))
+        mapped = np.int64(ahead) + ((np.int64(zeros) - 1) << k)
+        position += zeros + np.uint64(k + 1)
+    else:
+        mapped, position = read_code(bits, position, k, numbers[ESCAPE], numbers[VALUE_BITS])
+    predicted = unbiased(guess, word(contexts, at, _C), sign, maximum)
+    error = (mapped >> 1) ^ -(mapped & 1)
+    if step is None:
+        error ^= word(contexts, at, _FLIP)
+    sample = rebuilt(predicted, (error ^ sign) - sign, maximum, step, numbers[RANGE])
+    learn(contexts, at, error, step, numbers[RESET])
+    return sample, position, mapped
+
+
+@inlined
+def decode_line(
+    bits: Bytes,
+    above: Line,
+    line: Line,
+    contexts: Contexts,
+    classes: NDArray[np.int8],
+    numbers: tuple[Any, ...],
+    step: Any,
+    state: NDArray[np.int64],
+    component: int,
+) -> int:
+    """Decode one line of one component; give a status.
+
+    Both lines have a sample more at either end: `above` and `line` are (columns + 2,), the first of each set by the
+    caller to what T.87 A.2.1 puts left of the line, and the last of `above` to its last sample.
+    """
+    maximum, near = numbers[MAXIMUM], 0 if step is None else step >> 1
+    width = 2 * maximum + 1
+    position, run_index = np.uint64(state[POSITION]), state[1 + component]
+    columns = np.int64(line.size - 2)
+    straight = 2 * width + maximum
+    largest = np.int64(0)
+    status = OK
+    x = np.int64(1)
+    left, corner, up = np.int64(line[0]), np.int64(above[0]), np.int64(above[1])
+    second = np.int64(classes[np.uint64(straight + up - corner)])
+    while x <= columns:
+        right = np.int64(above[np.uint64(x + 1)])
+        first = np.int64(classes[np.uint64(straight + right - up)])
+        ahead = 9 * (9 * first + second)
+        turn = (np.int64(ahead > 0) - np.int64(ahead < 0) + 1) * width + maximum
+        place = abs(ahead) + np.int64(classes[np.uint64(turn + corner - left)])
+        if place != 0:
+            sign = ((ahead << 20) + corner - left) >> 63
+            guess = median_edge(left, up, corner)
+            sample, position, mapped = read_sample(
+                bits, position, contexts, np.uint64(place), sign, guess, numbers, step
+            )
+            if mapped < 0:
+                status = BAD_CODE
+                break
+            largest |= mapped
+        else:
+            length, position, run_index = read_run(bits, position, run_index, columns + 1 - x)
+            if length > columns + 1 - x:
+                status = BAD_RUN
+                break
+            for _ in range(length):
+                line[np.uint64(x)] = np.uint16(left)
+                x += 1
+            if x > columns:
+                break
+            up, right = np.int64(above[np.uint64(x)]), np.int64(above[np.uint64(x + 1)])
+            kind = np.int64(abs(left - up) <= near)
+            error, position = read_run_end(bits, position, run_index, contexts, kind, numbers)
+            if error == NO_ERROR:
+                status = BAD_CODE
+                break
+            largest |= abs(error)
+            turned = -error if kind == 0 and left > up else error
+            sample = rebuilt(left if kind else up, turned, maximum, step, numbers[RANGE])
+            run_index = max(run_index - 1, 0)
+            first = np.int64(classes[np.uint64(straight + right - up)])
+        line[np.uint64(x)] = np.uint16(sample)
+        second = first
+        corner, up, left = up, right, sample
+        x += 1
+    state[POSITION] = np.int64(position)
+    state[1 + component] = run_index
+    return status if status != OK or largest <= largest_code(maximum) else BAD_ERROR
+
+
+@inlined
+def largest_code(maximum: Any) -> Any:
+    """Give the most that the errors of sound samples, mapped and joined by or, can come to."""
+    return (np.int64(4) << (63 - np.int64(leading_zeros(np.uint64(maximum))))) - 1
+
+
+@inlined
+def store_line(line: Line, out: Bytes, item_bytes: int, first: int, samples: int) -> None:
+    """Copy a decoded line to every `samples`-th sample of `out` from `first` on."""
+    columns = line.size - 2
+    if item_bytes == 1:
+        for x in range(columns):
+            out[np.uint64(first + x * samples)] = np.uint8(line[np.uint64(x + 1)])
+    else:
+        wide = out.view(np.uint16)
+        for x in range(columns):
+            wide[np.uint64(first + x * samples)] = line[np.uint64(x + 1)]
+
+
+@kernel
+def decode_lines(
+    bits: Bytes,
+    lines: NDArray[np.uint16],
+    contexts: Contexts,
+    classes: NDArray[np.int8],
+    numbers: tuple[int, ...],
+    step: int | None,
+    state: NDArray[np.int64],
+    rows: tuple[int, int],
+    out: Bytes,
+    item_bytes: int,
+    samples: int,
+    component: int,
+) -> tuple[int, int]:
+    """Decode rows of one component, or of several interleaved by line; give (status, row).
+
+    `lines` is (components, 2, columns + 2), all zeros at the start of a scan or restart interval. `rows` are the
+    first and the one after the last. `out` is (rows × columns × `samples`) samples of `item_bytes` bytes;
+    `component` is the place of the scan's first component in a pixel, the others follow it.
+    """
+    columns = lines.shape[2] - 2
+    for row in range(rows[0], rows[1]):
+        for lane in range(lines.shape[0]):
+            above, line = lines[lane, row & 1], lines[lane, 1 - (row & 1)]
+            above[columns + 1] = above[columns]
+            line[0] = above[1]
+            status = decode_line(bits, above, line, contexts, classes, numbers, step, state, lane)
+            if status != OK:
+                return status, row
+            store_line(line, out, item_bytes, row * columns * samples + component + lane, samples)
+    return OK, rows[1]
