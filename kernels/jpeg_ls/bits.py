@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import always_inlined, kernel
 
 Bytes = NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ def leading_zeros(_typing: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@inlined
+@always_inlined
 def word_at(source: Bytes, at: Any) -> Any:
     """Give the eight bytes at index `at` (uint64), the first the most significant; LLVM makes it one load."""
     return (
@@ -55,13 +55,13 @@ def word_at(source: Bytes, at: Any) -> Any:
     )
 
 
-@inlined
+@always_inlined
 def bits_at(bits: Bytes, position: Any) -> Any:
     """Give the bits from a position (uint64) on, left-aligned: 57 at least, zeros below."""
     return word_at(bits, position >> np.uint64(3)) << (position & np.uint64(7))
 
 
-@inlined
+@always_inlined
 def put_word(target: Bytes, at: Any, word: Any) -> None:
     """Write eight bytes at index `at` (uint64), the most significant first."""
     for i in range(8):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined
+from ..jit import always_inlined
 from .bits import leading_zeros
 
 Contexts = NDArray[np.int32]
@@ -22,34 +22,34 @@ RUN_LENGTH_BITS = np.array(
 """J: by the run index, the logarithm of the pixels that one set bit stands for (T.87 A.2.1, initialisation 3)."""
 LAST_RUN_INDEX = 31
 
-_A, _B, _C, _N, _K, _FLIP = (np.uint64(word) for word in range(6))
+_A, _B, _C, _N, _K, _FLAT, _HALVED = (np.uint64(word) for word in range(7))
 _LOWEST_BIAS, _HIGHEST_BIAS = -128, 127
 
 
-@inlined
+@always_inlined
 def word(contexts: Contexts, at: Any, number: Any) -> Any:
     """Give a word of the context at index `at` (uint64) as int64."""
     return np.int64(contexts[at + number])
 
 
-@inlined
+@always_inlined
 def magnitude_sum(contexts: Contexts, at: Any) -> Any:
     """Give A as int64: the one word that may need 32 bits, where RESET is 65535 and samples have 16 bits."""
     return np.int64(np.uint32(contexts[at + _A]))
 
 
-@inlined
+@always_inlined
 def golomb_parameter(count: Any, total: Any) -> Any:
     """Give the smallest k with count << k at least total (T.87 A.5.1)."""
     k = max(np.int64(leading_zeros(np.uint64(count))) - np.int64(leading_zeros(np.uint64(total))), np.int64(0))
     return k + np.int64((count << k) < total)
 
 
-@inlined
-def learn(contexts: Contexts, at: Any, error: Any, step: Any, reset: Any) -> None:
+@always_inlined
+def learn(contexts: Contexts, at: Any, error: Any, k: Any, step: Any, reset: Any) -> None:
     """Take a prediction error into the context at index `at`, and make its next code parameter (T.87 A.6).
 
-    `step` is None for lossless coding, else 2 NEAR + 1.
+    `k` is the context's parameter so far; `step` is None for lossless coding, else 2 NEAR + 1.
     """
     a = magnitude_sum(contexts, at) + abs(error)
     b = word(contexts, at, _B) + (error if step is None else error * step)
@@ -58,22 +58,24 @@ def learn(contexts: Contexts, at: Any, error: Any, step: Any, reset: Any) -> Non
         a >>= 1
         b >>= 1
         n >>= 1
+        contexts[at + _HALVED] = 1  # a store, so that LLVM keeps a branch for what is rare
     n += 1
-    # Which way the bias goes is as good as random, so this is arithmetic and no branch.
-    is_low, is_high = np.int64(b <= -n), np.int64(b > 0)
-    c = word(contexts, at, _C) + is_high - is_low
-    b = min(max(b + (n & -is_low) - (n & -is_high), np.int64(1) - n), np.int64(0))
-    k = golomb_parameter(n, a)
+    # Which way the bias goes is as good as random, so this is arithmetic: -1 down, 1 up.
+    way = ((b + n - 1) >> 63) - (-b >> 63)
+    b = min(max(b - way * n, 1 - n), np.int64(0))
+    c = word(contexts, at, _C) + way
     contexts[at + _A] = np.int32(a)
     contexts[at + _B] = np.int32(b)
     contexts[at + _C] = np.int32(min(max(c, np.int64(_LOWEST_BIAS)), np.int64(_HIGHEST_BIAS)))
     contexts[at + _N] = np.int32(n)
-    contexts[at + _K] = np.int32(k)
-    if step is None:
-        contexts[at + _FLIP] = np.int32(-(np.int64(k == 0) & np.int64(2 * b <= -n)))
+    # The parameter seldom changes: a branch on that costs less than to compute it, and nothing waits for it.
+    if np.uint64((n << k) - a) >= np.uint64(a | word(contexts, at, _FLAT)):
+        k = golomb_parameter(n, a)
+        contexts[at + _K] = np.int32(k)
+        contexts[at + _FLAT] = np.int32(np.int64(k == 0) << 30)
 
 
-@inlined
+@always_inlined
 def learn_run_end(contexts: Contexts, at: Any, error: Any, mapped: Any, kind: Any, reset: Any) -> None:
     """Take the error of the sample that ended a run into its context (T.87 A.7.2.2, code segment A.23)."""
     a = magnitude_sum(contexts, at) + ((mapped + 1 - kind) >> 1)
@@ -88,27 +90,27 @@ def learn_run_end(contexts: Contexts, at: Any, error: Any, mapped: Any, kind: An
     contexts[at + _N] = np.int32(n + 1)
 
 
-@inlined
+@always_inlined
 def run_end_parameter(contexts: Contexts, at: Any, kind: Any) -> Any:
     """Give the Golomb parameter for the sample that ends a run (T.87 A.7.2, code segment A.18)."""
     n = word(contexts, at, _N)
     return golomb_parameter(n, magnitude_sum(contexts, at) + (n >> 1) * kind)
 
 
-@inlined
+@always_inlined
 def median_edge(left: Any, up: Any, corner: Any) -> Any:
     """Predict a sample from its neighbours: the median of them and their plane (T.87 A.4.1)."""
     low, high = min(left, up), max(left, up)
     return max(low, min(high, left + up - corner))
 
 
-@inlined
+@always_inlined
 def unbiased(predicted: Any, bias: Any, sign: Any, maximum: Any) -> Any:
     """Correct a prediction by the context's bias, turned over where `sign` is -1 rather than 0 (T.87 A.4.2)."""
     return min(max(predicted + ((bias ^ sign) - sign), np.int64(0)), maximum)
 
 
-@inlined
+@always_inlined
 def rebuilt(predicted: Any, error: Any, maximum: Any, step: Any, span: Any) -> Any:
     """Give the sample: prediction plus signed error, wrapped around (T.87 A.4.4, code segment A.14).
 

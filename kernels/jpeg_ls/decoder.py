@@ -98,7 +98,7 @@ def _decode_rows(
         lines,
         contexts,
         gradient_classes(coding),
-        tuple(coding.numbers().tolist()),
+        coding.numbers(),
         None if coding.is_modular else 2 * coding.near + 1,
         state,
         rows,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import always_inlined, kernel
 from .bits import Bytes, bits_at, leading_zeros
 from .contexts import (
     LAST_RUN_INDEX,
@@ -30,7 +30,7 @@ from .contexts import (
     unbiased,
     word,
 )
-from .parameters import B, C, CONTEXT_SIZE, ESCAPE, FLIP, K, MAXIMUM, N, RANGE, RESET, VALUE_BITS
+from .parameters import B, C, CONTEXT_SIZE, ESCAPE, K, MAXIMUM, N, NEAR, RANGE, RESET, T1, T2, T3, VALUE_BITS
 
 Line = NDArray[np.uint16]
 
@@ -49,12 +49,12 @@ NO_ERROR = 1 << 40
 """In the place of an error that no code gave."""
 
 _QUICK_ZEROS = 32
-_B, _C, _N, _K, _FLIP = (np.uint64(number) for number in (B, C, N, K, FLIP))
+_B, _C, _N, _K = (np.uint64(number) for number in (B, C, N, K))
 _RUN_END = 365 * CONTEXT_SIZE
 _TOP = np.uint64(63)
 
 
-@inlined
+@always_inlined
 def read_code(bits: Bytes, position: Any, k: Any, escape: Any, value_bits: Any) -> tuple[Any, Any]:
     """Read a code of limited length (T.87 A.5.3); give (value, position behind it), value -1 where there is none."""
     zeros = np.int64(leading_zeros(bits_at(bits, position)))
@@ -69,7 +69,7 @@ def read_code(bits: Bytes, position: Any, k: Any, escape: Any, value_bits: Any) 
     return value + 1, position
 
 
-@inlined
+@always_inlined
 def read_run(bits: Bytes, position: Any, run_index: Any, remaining: Any) -> tuple[Any, Any, Any]:
     """Read the length of a run of at most `remaining` pixels (T.87 A.7.1.2).
 
@@ -90,7 +90,7 @@ def read_run(bits: Bytes, position: Any, run_index: Any, remaining: Any) -> tupl
     return length, position + count + np.uint64(1), run_index
 
 
-@inlined
+@always_inlined
 def read_run_end(
     bits: Bytes, position: Any, run_index: Any, contexts: Contexts, kind: Any, numbers: Any
 ) -> tuple[Any, Any]:
@@ -115,7 +115,7 @@ def read_run_end(
     return error, position
 
 
-@inlined
+@always_inlined
 def read_sample(
     bits: Bytes, position: Any, contexts: Contexts, at: Any, sign: Any, guess: Any, numbers: Any, step: Any
 ) -> tuple[Any, Any, Any]:
@@ -138,17 +138,39 @@ def read_sample(
     predicted = unbiased(guess, word(contexts, at, _C), sign, maximum)
     error = (mapped >> 1) ^ -(mapped & 1)
     if step is None:
-        error ^= word(contexts, at, _FLIP)
+        # The other mapping of T.87 A.5.2, for k = 0 and 2 B <= -N: both differences are negative.
+        error ^= ((2 * word(contexts, at, _B) + word(contexts, at, _N) - 1) & (k - 1)) >> 63
     sample = rebuilt(predicted, (error ^ sign) - sign, maximum, step, numbers[RANGE])
-    learn(contexts, at, error, step, numbers[RESET])
+    learn(contexts, at, error, k, step, numbers[RESET])
     return sample, position, mapped
 
 
-@inlined
+@always_inlined
+def classify(above: Line, numbers: tuple[Any, ...], slopes: NDArray[np.int16]) -> None:
+    """Put what the line above tells of each sample's context into `slopes`: 9 × (9 Q1 + Q2) × `CONTEXT_SIZE`.
+
+    A pass of its own, because it becomes vector code.
+    """
+    near, t1, t2, t3 = np.int32(numbers[NEAR]), np.int32(numbers[T1]), np.int32(numbers[T2]), np.int32(numbers[T3])
+    for x in range(1, above.size - 1):
+        first = _class(np.int32(above[x + 1]) - np.int32(above[x]), near, t1, t2, t3)
+        second = _class(np.int32(above[x]) - np.int32(above[x - 1]), near, t1, t2, t3)
+        slopes[x] = np.int16((9 * first + second) * np.int32(9 * CONTEXT_SIZE))
+
+
+@always_inlined
+def _class(rise: Any, near: Any, t1: Any, t2: Any, t3: Any) -> Any:
+    size = abs(rise)
+    steps = np.int32(size > near) + np.int32(size >= t1) + np.int32(size >= t2) + np.int32(size >= t3)
+    return -steps if rise < 0 else steps
+
+
+@always_inlined
 def decode_line(
     bits: Bytes,
     above: Line,
     line: Line,
+    slopes: NDArray[np.int16],
     contexts: Contexts,
     classes: NDArray[np.int8],
     numbers: tuple[Any, ...],
@@ -161,28 +183,21 @@ def decode_line(
     Both lines have a sample more at either end: `above` and `line` are (columns + 2,), the first of each set by the
     caller to what T.87 A.2.1 puts left of the line, and the last of `above` to its last sample.
     """
-    maximum, near = numbers[MAXIMUM], 0 if step is None else step >> 1
-    width = 2 * maximum + 1
+    maximum = numbers[MAXIMUM]
     position, run_index = np.uint64(state[POSITION]), state[1 + component]
     columns = np.int64(line.size - 2)
-    straight = 2 * width + maximum
     largest = np.int64(0)
     status = OK
     x = np.int64(1)
-    left, corner, up = np.int64(line[0]), np.int64(above[0]), np.int64(above[1])
-    second = np.int64(classes[np.uint64(straight + up - corner)])
+    left, corner = np.int64(line[0]), np.int64(above[0])
     while x <= columns:
-        right = np.int64(above[np.uint64(x + 1)])
-        first = np.int64(classes[np.uint64(straight + right - up)])
-        ahead = 9 * (9 * first + second)
-        turn = (np.int64(ahead > 0) - np.int64(ahead < 0) + 1) * width + maximum
-        place = abs(ahead) + np.int64(classes[np.uint64(turn + corner - left)])
+        up = np.int64(above[np.uint64(x)])
+        place = np.int64(slopes[np.uint64(x)]) + np.int64(classes[np.uint64(maximum + corner - left)])
         if place != 0:
-            sign = ((ahead << 20) + corner - left) >> 63
+            sign = place >> 63
+            at = np.uint64((place ^ sign) - sign)
             guess = median_edge(left, up, corner)
-            sample, position, mapped = read_sample(
-                bits, position, contexts, np.uint64(place), sign, guess, numbers, step
-            )
+            left, position, mapped = read_sample(bits, position, contexts, at, sign, guess, numbers, step)
             if mapped < 0:
                 status = BAD_CODE
                 break
@@ -197,33 +212,31 @@ def decode_line(
                 x += 1
             if x > columns:
                 break
-            up, right = np.int64(above[np.uint64(x)]), np.int64(above[np.uint64(x + 1)])
-            kind = np.int64(abs(left - up) <= near)
+            up = np.int64(above[np.uint64(x)])
+            kind = np.int64(abs(left - up) <= numbers[NEAR])
             error, position = read_run_end(bits, position, run_index, contexts, kind, numbers)
             if error == NO_ERROR:
                 status = BAD_CODE
                 break
             largest |= abs(error)
             turned = -error if kind == 0 and left > up else error
-            sample = rebuilt(left if kind else up, turned, maximum, step, numbers[RANGE])
+            left = rebuilt(left if kind else up, turned, maximum, step, numbers[RANGE])
             run_index = max(run_index - 1, 0)
-            first = np.int64(classes[np.uint64(straight + right - up)])
-        line[np.uint64(x)] = np.uint16(sample)
-        second = first
-        corner, up, left = up, right, sample
+        line[np.uint64(x)] = np.uint16(left)
+        corner = up
         x += 1
     state[POSITION] = np.int64(position)
     state[1 + component] = run_index
     return status if status != OK or largest <= largest_code(maximum) else BAD_ERROR
 
 
-@inlined
+@always_inlined
 def largest_code(maximum: Any) -> Any:
     """Give the most that the errors of sound samples, mapped and joined by or, can come to."""
     return (np.int64(4) << (63 - np.int64(leading_zeros(np.uint64(maximum))))) - 1
 
 
-@inlined
+@always_inlined
 def store_line(line: Line, out: Bytes, item_bytes: int, first: int, samples: int) -> None:
     """Copy a decoded line to every `samples`-th sample of `out` from `first` on."""
     columns = line.size - 2
@@ -258,12 +271,14 @@ def decode_lines(
     `component` is the place of the scan's first component in a pixel, the others follow it.
     """
     columns = lines.shape[2] - 2
+    slopes = np.empty(columns + 1, np.int16)
     for row in range(rows[0], rows[1]):
         for lane in range(lines.shape[0]):
             above, line = lines[lane, row & 1], lines[lane, 1 - (row & 1)]
             above[columns + 1] = above[columns]
             line[0] = above[1]
-            status = decode_line(bits, above, line, contexts, classes, numbers, step, state, lane)
+            classify(above, numbers, slopes)
+            status = decode_line(bits, above, line, slopes, contexts, classes, numbers, step, state, lane)
             if status != OK:
                 return status, row
             store_line(line, out, item_bytes, row * columns * samples + component + lane, samples)

@@ -14,12 +14,12 @@ CONTEXTS = 367
 """365 of the regular mode, the first unused unless samples are interleaved, and 2 for the end of a run."""
 CONTEXT_SIZE = 8
 """int32 words a context: the rows are half a cache line each."""
-A, B, C, N, K, FLIP = range(6)
-"""Words of a context: A, B, C and N as in T.87 A.2.1, the Golomb parameter that follows from them, and the mask that
-undoes the other mapping of k = 0. A context that ends runs has Nn in B. A is unsigned."""
+A, B, C, N, K, FLAT, HALVED = range(7)
+"""Words of a context: A, B, C and N as in T.87 A.2.1 (A is unsigned), the Golomb parameter that follows from them,
+2^30 where that is 0, and whether sums were ever halved. A context that ends runs has Nn in B, and no more."""
 
-MAXIMUM, STEP, RANGE, RESET, VALUE_BITS, ESCAPE = range(6)
-"""Places in the array of numbers that kernels get, see `Coding.numbers`."""
+MAXIMUM, NEAR, RANGE, RESET, VALUE_BITS, ESCAPE, T1, T2, T3 = range(9)
+"""Places in the tuple of numbers that kernels get, see `Coding.numbers`."""
 
 _BASIC_THRESHOLDS = (3, 7, 21)
 _DEFAULT_RESET = 64
@@ -63,18 +63,17 @@ class Coding:
         bits = max(2, self.maximum.bit_length())
         return 2 * (bits + max(8, bits))
 
-    def numbers(self) -> NDArray[np.int64]:
-        """Give the numbers of this coding in the order of `MAXIMUM`, `STEP` and so on."""
+    def numbers(self) -> tuple[int, ...]:
+        """Give the numbers of this coding in the order of `MAXIMUM`, `NEAR` and so on."""
         value_bits = (self.range - 1).bit_length()
         escape = self.longest_code - value_bits - 1
-        numbers = (self.maximum, 2 * self.near + 1, self.range, self.reset, value_bits, escape)
-        return np.array(numbers, np.int64)
+        return (self.maximum, self.near, self.range, self.reset, value_bits, escape, *self.thresholds)
 
     def contexts(self) -> NDArray[np.int32]:
         """Give all contexts as a scan, or a restart interval, begins with them (T.87 A.2.1)."""
         first = max(2, (self.range + 32) >> 6)
         row = np.zeros(CONTEXT_SIZE, np.int32)
-        row[[A, N, K]] = first, 1, (first - 1).bit_length()
+        row[[A, N, K]] = first, 1, (first - 1).bit_length()  # first is 2 or more, so k is not 0
         return np.tile(row, CONTEXTS)
 
 
@@ -121,17 +120,10 @@ def default_thresholds(maximum: int, near: int) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=8)
 def gradient_classes(coding: Coding) -> NDArray[np.int8]:
-    """Give `CONTEXT_SIZE` times the class (T.87 A.3.3) of each difference of two samples, in three variants.
-
-    (3 × (2 × maximum + 1),): the class turned over, its magnitude, and the class as it is, each for differences from
-    -maximum to maximum. A context and its mirror image are one, so the third class counts with the sign of the first
-    two: with it known beforehand, one look-up and one addition find the context.
-    """
-    t1, t2, t3 = coding.thresholds
+    """Give `CONTEXT_SIZE` times the class (T.87 A.3.3) of each difference of two samples, from -maximum on."""
     rises = np.arange(coding.maximum + 1)
-    steps = (coding.near + 1, t1, t2, t3)
+    steps = (coding.near + 1, *coding.thresholds)
     rising = sum((rises >= step).astype(np.int8) for step in steps) * np.int8(CONTEXT_SIZE)
-    classes = np.concatenate((-rising[:0:-1], rising)).astype(np.int8)
-    table = np.concatenate((-classes, np.abs(classes), classes))
+    table = np.concatenate((-rising[:0:-1], rising)).astype(np.int8)
     table.flags.writeable = False
     return table

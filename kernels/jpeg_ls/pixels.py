@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import always_inlined, kernel
 from .bits import Bytes
 from .contexts import Contexts, median_edge, rebuilt
 from .decoding import (
@@ -32,7 +32,7 @@ Lines = NDArray[np.uint16]
 """(components, 2, columns + 2): the line above and the current one by turns, a sample more at either end."""
 
 
-@inlined
+@always_inlined
 def _find_contexts(
     lines: Lines, top: int, x: Any, classes: NDArray[np.int8], maximum: Any, found: NDArray[np.int64]
 ) -> bool:
@@ -58,7 +58,7 @@ def _find_contexts(
     return is_flat
 
 
-@inlined
+@always_inlined
 def _read_pixel(
     bits: Bytes,
     position: Any,
@@ -88,7 +88,7 @@ def _read_pixel(
     return position, largest
 
 
-@inlined
+@always_inlined
 def _read_run_end_pixel(
     bits: Bytes,
     position: Any,
@@ -116,7 +116,7 @@ def _read_run_end_pixel(
     return position, largest
 
 
-@inlined
+@always_inlined
 def _decode_pixel_line(
     bits: Bytes,
     lines: Lines,
