@@ -22,7 +22,7 @@ RUN_LENGTH_BITS = np.array(
 """J: by the run index, the logarithm of the pixels that one set bit stands for (T.87 A.2.1, initialisation 3)."""
 LAST_RUN_INDEX = 31
 
-_A, _B, _C, _N, _K, _FLAT, _HALVED = (np.uint64(word) for word in range(7))
+_A, _B, _C, _N, _K, _SHIFT, _FLAT, _RARE = (np.uint64(word) for word in range(8))
 _LOWEST_BIAS, _HIGHEST_BIAS = -128, 127
 
 
@@ -33,9 +33,15 @@ def word(contexts: Contexts, at: Any, number: Any) -> Any:
 
 
 @always_inlined
+def natural(contexts: Contexts, at: Any, number: Any) -> Any:
+    """Give a word that is never negative, which takes no sign extension."""
+    return np.int64(np.uint32(contexts[at + number]))
+
+
+@always_inlined
 def magnitude_sum(contexts: Contexts, at: Any) -> Any:
     """Give A as int64: the one word that may need 32 bits, where RESET is 65535 and samples have 16 bits."""
-    return np.int64(np.uint32(contexts[at + _A]))
+    return natural(contexts, at, _A)
 
 
 @always_inlined
@@ -53,12 +59,12 @@ def learn(contexts: Contexts, at: Any, error: Any, k: Any, step: Any, reset: Any
     """
     a = magnitude_sum(contexts, at) + abs(error)
     b = word(contexts, at, _B) + (error if step is None else error * step)
-    n = word(contexts, at, _N)
+    n = natural(contexts, at, _N)
     if n == reset:
         a >>= 1
         b >>= 1
         n >>= 1
-        contexts[at + _HALVED] = 1  # a store, so that LLVM keeps a branch for what is rare
+        contexts[at + _RARE] = 1  # a store, so that LLVM keeps a branch for what is rare
     n += 1
     # Which way the bias goes is as good as random, so this is arithmetic: -1 down, 1 up.
     way = ((b + n - 1) >> 63) - (-b >> 63)
@@ -69,9 +75,10 @@ def learn(contexts: Contexts, at: Any, error: Any, k: Any, step: Any, reset: Any
     contexts[at + _C] = np.int32(min(max(c, np.int64(_LOWEST_BIAS)), np.int64(_HIGHEST_BIAS)))
     contexts[at + _N] = np.int32(n)
     # The parameter seldom changes: a branch on that costs less than to compute it, and nothing waits for it.
-    if np.uint64((n << k) - a) >= np.uint64(a | word(contexts, at, _FLAT)):
+    if np.uint64((n << k) - a) >= np.uint64(a | natural(contexts, at, _FLAT)):
         k = golomb_parameter(n, a)
         contexts[at + _K] = np.int32(k)
+        contexts[at + _SHIFT] = np.int32(63 - k)
         contexts[at + _FLAT] = np.int32(np.int64(k == 0) << 30)
 
 
@@ -80,7 +87,7 @@ def learn_run_end(contexts: Contexts, at: Any, error: Any, mapped: Any, kind: An
     """Take the error of the sample that ended a run into its context (T.87 A.7.2.2, code segment A.23)."""
     a = magnitude_sum(contexts, at) + ((mapped + 1 - kind) >> 1)
     negative = word(contexts, at, _B) + np.int64(error < 0)
-    n = word(contexts, at, _N)
+    n = natural(contexts, at, _N)
     if n == reset:
         a >>= 1
         negative >>= 1
@@ -93,7 +100,7 @@ def learn_run_end(contexts: Contexts, at: Any, error: Any, mapped: Any, kind: An
 @always_inlined
 def run_end_parameter(contexts: Contexts, at: Any, kind: Any) -> Any:
     """Give the Golomb parameter for the sample that ends a run (T.87 A.7.2, code segment A.18)."""
-    n = word(contexts, at, _N)
+    n = natural(contexts, at, _N)
     return golomb_parameter(n, magnitude_sum(contexts, at) + (n >> 1) * kind)
 
 
@@ -102,12 +109,6 @@ def median_edge(left: Any, up: Any, corner: Any) -> Any:
     """Predict a sample from its neighbours: the median of them and their plane (T.87 A.4.1)."""
     low, high = min(left, up), max(left, up)
     return max(low, min(high, left + up - corner))
-
-
-@always_inlined
-def unbiased(predicted: Any, bias: Any, sign: Any, maximum: Any) -> Any:
-    """Correct a prediction by the context's bias, turned over where `sign` is -1 rather than 0 (T.87 A.4.2)."""
-    return min(max(predicted + ((bias ^ sign) - sign), np.int64(0)), maximum)
 
 
 @always_inlined

@@ -25,12 +25,30 @@ from .contexts import (
     learn,
     learn_run_end,
     median_edge,
+    natural,
     rebuilt,
     run_end_parameter,
-    unbiased,
     word,
 )
-from .parameters import B, C, CONTEXT_SIZE, ESCAPE, K, MAXIMUM, N, NEAR, RANGE, RESET, T1, T2, T3, VALUE_BITS
+from .parameters import (
+    B,
+    C,
+    CONTEXT_SIZE,
+    ESCAPE,
+    FLAT_CLASS,
+    K,
+    MAXIMUM,
+    N,
+    NEAR,
+    RANGE,
+    RARE,
+    RESET,
+    SHIFT,
+    T1,
+    T2,
+    T3,
+    VALUE_BITS,
+)
 
 Line = NDArray[np.uint16]
 
@@ -49,7 +67,7 @@ NO_ERROR = 1 << 40
 """In the place of an error that no code gave."""
 
 _QUICK_ZEROS = 32
-_B, _C, _N, _K = (np.uint64(number) for number in (B, C, N, K))
+_B, _C, _N, _K, _SHIFT, _RARE = (np.uint64(number) for number in (B, C, N, K, SHIFT, RARE))
 _RUN_END = 365 * CONTEXT_SIZE
 _TOP = np.uint64(63)
 
@@ -127,42 +145,51 @@ def read_sample(
     maximum = numbers[MAXIMUM]
     window = bits_at(bits, position)
     zeros = leading_zeros(window)
-    k = word(contexts, at, _K)
+    k = natural(contexts, at, _K)
     if zeros < np.uint64(min(numbers[ESCAPE], np.int64(_QUICK_ZEROS))):
         # The one behind the zeros is read with the value, and taken off again.
-        ahead = (window << zeros) >> (_TOP - np.uint64(k))
+        ahead = (window << zeros) >> np.uint64(natural(contexts, at, _SHIFT))
         mapped = np.int64(ahead) + ((np.int64(zeros) - 1) << k)
         position += zeros + np.uint64(k + 1)
     else:
         mapped, position = read_code(bits, position, k, numbers[ESCAPE], numbers[VALUE_BITS])
-    predicted = unbiased(guess, word(contexts, at, _C), sign, maximum)
+    # The bias may take a prediction out of range (T.87 A.4.2): seldom, so a branch is off the path.
+    predicted = guess + ((word(contexts, at, _C) ^ sign) - sign)
+    if np.uint64(predicted) > np.uint64(maximum):
+        contexts[at + _RARE] = 1  # a store, so that LLVM keeps it a branch
+        predicted = min(max(predicted, np.int64(0)), maximum)
     error = (mapped >> 1) ^ -(mapped & 1)
+    signed = error ^ sign
     if step is None:
         # The other mapping of T.87 A.5.2, for k = 0 and 2 B <= -N: both differences are negative.
-        error ^= ((2 * word(contexts, at, _B) + word(contexts, at, _N) - 1) & (k - 1)) >> 63
-    sample = rebuilt(predicted, (error ^ sign) - sign, maximum, step, numbers[RANGE])
+        flip = ((2 * word(contexts, at, _B) + natural(contexts, at, _N) - 1) & (k - 1)) >> 63
+        signed = error ^ (flip ^ sign)
+        error ^= flip
+    sample = rebuilt(predicted, signed - sign, maximum, step, numbers[RANGE])
     learn(contexts, at, error, k, step, numbers[RESET])
     return sample, position, mapped
 
 
 @always_inlined
-def classify(above: Line, numbers: tuple[Any, ...], slopes: NDArray[np.int16]) -> None:
-    """Put what the line above tells of each sample's context into `slopes`: 9 × (9 Q1 + Q2) × `CONTEXT_SIZE`.
+def classify(above: Line, reach: int, numbers: tuple[Any, ...], slopes: NDArray[np.int16]) -> None:
+    """Put what the line above tells of each sample's context into `slopes`: 9 × (9 Q1 + Q2) × `CONTEXT_SIZE`,
+    less `FLAT_CLASS`, which `gradient_classes` adds.
 
-    A pass of its own, because it becomes vector code.
+    A pass of its own, because it becomes vector code. `reach` is how far apart samples of one component are.
     """
     near, t1, t2, t3 = np.int32(numbers[NEAR]), np.int32(numbers[T1]), np.int32(numbers[T2]), np.int32(numbers[T3])
-    for x in range(1, above.size - 1):
-        first = _class(np.int32(above[x + 1]) - np.int32(above[x]), near, t1, t2, t3)
-        second = _class(np.int32(above[x]) - np.int32(above[x - 1]), near, t1, t2, t3)
-        slopes[x] = np.int16((9 * first + second) * np.int32(9 * CONTEXT_SIZE))
+    for x in range(reach, above.size - reach):
+        first = _class(np.int32(np.int32(above[x + reach]) - np.int32(above[x])), near, t1, t2, t3)
+        second = _class(np.int32(np.int32(above[x]) - np.int32(above[x - reach])), near, t1, t2, t3)
+        slopes[x] = np.int16((9 * first + second) * np.int32(9 * CONTEXT_SIZE) - np.int32(FLAT_CLASS))
 
 
 @always_inlined
 def _class(rise: Any, near: Any, t1: Any, t2: Any, t3: Any) -> Any:
-    size = abs(rise)
-    steps = np.int32(size > near) + np.int32(size >= t1) + np.int32(size >= t2) + np.int32(size >= t3)
-    return -steps if rise < 0 else steps
+    size = np.int32(abs(rise))
+    steps = np.int32(np.int32(size > near) + np.int32(size >= t1))
+    steps = np.int32(steps + np.int32(np.int32(size >= t2) + np.int32(size >= t3)))
+    return np.int32(-steps) if rise < 0 else steps
 
 
 @always_inlined
@@ -172,7 +199,7 @@ def decode_line(
     line: Line,
     slopes: NDArray[np.int16],
     contexts: Contexts,
-    classes: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     numbers: tuple[Any, ...],
     step: Any,
     state: NDArray[np.int64],
@@ -237,16 +264,16 @@ def largest_code(maximum: Any) -> Any:
 
 
 @always_inlined
-def store_line(line: Line, out: Bytes, item_bytes: int, first: int, samples: int) -> None:
-    """Copy a decoded line to every `samples`-th sample of `out` from `first` on."""
-    columns = line.size - 2
+def store_line(line: Line, lanes: int, lane: int, out: Bytes, item_bytes: int, first: int, samples: int) -> None:
+    """Copy every `lanes`-th sample of a decoded line to every `samples`-th of `out` from `first` on."""
+    columns = line.size // lanes - 2
     if item_bytes == 1:
         for x in range(columns):
-            out[np.uint64(first + x * samples)] = np.uint8(line[np.uint64(x + 1)])
+            out[np.uint64(first + x * samples)] = np.uint8(line[np.uint64((x + 1) * lanes + lane)])
     else:
         wide = out.view(np.uint16)
         for x in range(columns):
-            wide[np.uint64(first + x * samples)] = line[np.uint64(x + 1)]
+            wide[np.uint64(first + x * samples)] = line[np.uint64((x + 1) * lanes + lane)]
 
 
 @kernel
@@ -254,7 +281,7 @@ def decode_lines(
     bits: Bytes,
     lines: NDArray[np.uint16],
     contexts: Contexts,
-    classes: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     numbers: tuple[int, ...],
     step: int | None,
     state: NDArray[np.int64],
@@ -277,9 +304,9 @@ def decode_lines(
             above, line = lines[lane, row & 1], lines[lane, 1 - (row & 1)]
             above[columns + 1] = above[columns]
             line[0] = above[1]
-            classify(above, numbers, slopes)
+            classify(above, 1, numbers, slopes)
             status = decode_line(bits, above, line, slopes, contexts, classes, numbers, step, state, lane)
             if status != OK:
                 return status, row
-            store_line(line, out, item_bytes, row * columns * samples + component + lane, samples)
+            store_line(line, 1, 0, out, item_bytes, row * columns * samples + component + lane, samples)
     return OK, rows[1]

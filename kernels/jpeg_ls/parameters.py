@@ -14,9 +14,12 @@ CONTEXTS = 367
 """365 of the regular mode, the first unused unless samples are interleaved, and 2 for the end of a run."""
 CONTEXT_SIZE = 8
 """int32 words a context: the rows are half a cache line each."""
-A, B, C, N, K, FLAT, HALVED = range(7)
-"""Words of a context: A, B, C and N as in T.87 A.2.1 (A is unsigned), the Golomb parameter that follows from them,
-2^30 where that is 0, and whether sums were ever halved. A context that ends runs has Nn in B, and no more."""
+A, B, C, N, K, SHIFT, FLAT, RARE = range(CONTEXT_SIZE)
+"""Words of a context: A, B, C and N as in T.87 A.2.1 (A is unsigned), the Golomb parameter k that follows from them,
+63 - k, 2^30 where k is 0, and whether something rare befell it. A context that ends runs has Nn in B, and no more."""
+
+FLAT_CLASS = 4 * CONTEXT_SIZE
+"""What is added to classes of gradients, so that they are read as unsigned bytes."""
 
 MAXIMUM, NEAR, RANGE, RESET, VALUE_BITS, ESCAPE, T1, T2, T3 = range(9)
 """Places in the tuple of numbers that kernels get, see `Coding.numbers`."""
@@ -73,7 +76,8 @@ class Coding:
         """Give all contexts as a scan, or a restart interval, begins with them (T.87 A.2.1)."""
         first = max(2, (self.range + 32) >> 6)
         row = np.zeros(CONTEXT_SIZE, np.int32)
-        row[[A, N, K]] = first, 1, (first - 1).bit_length()  # first is 2 or more, so k is not 0
+        k = (first - 1).bit_length()  # not 0: first is 2 or more
+        row[[A, N, K, SHIFT]] = first, 1, k, 63 - k
         return np.tile(row, CONTEXTS)
 
 
@@ -119,11 +123,14 @@ def default_thresholds(maximum: int, near: int) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=8)
-def gradient_classes(coding: Coding) -> NDArray[np.int8]:
-    """Give `CONTEXT_SIZE` times the class (T.87 A.3.3) of each difference of two samples, from -maximum on."""
+def gradient_classes(coding: Coding) -> NDArray[np.uint8]:
+    """Give the class (T.87 A.3.3) of each difference of two samples, from -maximum on.
+
+    Each is multiplied by `CONTEXT_SIZE`, and `FLAT_CLASS` is added.
+    """
     rises = np.arange(coding.maximum + 1)
     steps = (coding.near + 1, *coding.thresholds)
-    rising = sum((rises >= step).astype(np.int8) for step in steps) * np.int8(CONTEXT_SIZE)
-    table = np.concatenate((-rising[:0:-1], rising)).astype(np.int8)
+    rising = CONTEXT_SIZE * np.sum([rises >= step for step in steps], axis=0)
+    table = (np.concatenate((-rising[:0:-1], rising)) + FLAT_CLASS).astype(np.uint8)
     table.flags.writeable = False
     return table

@@ -1,6 +1,8 @@
 """Decode lines of pixels whose components are interleaved by sample (T.87 A.7 and annex B).
 
 The components share contexts and runs: a run goes on where all of them do, and each gives its own error at its end.
+Lines hold whole pixels, one after the other, so the neighbours of a sample are as many samples away as there are
+components.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from .decoding import (
     NO_ERROR,
     OK,
     POSITION,
+    Line,
+    classify,
     largest_code,
     read_run,
     read_run_end,
@@ -28,64 +32,25 @@ from .decoding import (
 )
 from .parameters import MAXIMUM, RANGE
 
-Lines = NDArray[np.uint16]
-"""(components, 2, columns + 2): the line above and the current one by turns, a sample more at either end."""
+
+@always_inlined
+def _place(
+    above: Line, line: Line, i: Any, samples: Any, slopes: NDArray[np.int16], classes: NDArray[np.uint8], maximum: Any
+) -> Any:
+    """Give the index of a sample's context, negative for the mirror image, 0 where all is flat."""
+    rise = np.int64(above[np.uint64(i - samples)]) - np.int64(line[np.uint64(i - samples)])
+    return np.int64(slopes[np.uint64(i)]) + np.int64(classes[np.uint64(maximum + rise)])
 
 
 @always_inlined
-def _find_contexts(
-    lines: Lines, top: int, x: Any, classes: NDArray[np.int8], maximum: Any, found: NDArray[np.int64]
+def _is_flat(
+    above: Line, line: Line, i: Any, samples: Any, slopes: NDArray[np.int16], classes: NDArray[np.uint8], maximum: Any
 ) -> bool:
-    """Put each component's context index and sign at column `x` into `found`; give whether a run begins."""
-    width = 2 * maximum + 1
-    straight = 2 * width + maximum
-    is_flat = True
-    above, here = np.uint64(top), np.uint64(1 - top)
-    for lane in range(lines.shape[0]):
-        component = np.uint64(lane)
-        corner = np.int64(lines[component, above, np.uint64(x - 1)])
-        up = np.int64(lines[component, above, np.uint64(x)])
-        right = np.int64(lines[component, above, np.uint64(x + 1)])
-        left = np.int64(lines[component, here, np.uint64(x - 1)])
-        first = np.int64(classes[np.uint64(straight + right - up)])
-        second = np.int64(classes[np.uint64(straight + up - corner)])
-        ahead = 9 * (9 * first + second)
-        turn = (np.int64(ahead > 0) - np.int64(ahead < 0) + 1) * width + maximum
-        place = abs(ahead) + np.int64(classes[np.uint64(turn + corner - left)])
-        found[np.uint64(2 * lane)] = place
-        found[np.uint64(2 * lane + 1)] = ((ahead << 20) + corner - left) >> 63
-        is_flat &= place == 0
-    return is_flat
-
-
-@always_inlined
-def _read_pixel(
-    bits: Bytes,
-    position: Any,
-    lines: Lines,
-    top: int,
-    x: Any,
-    contexts: Contexts,
-    found: NDArray[np.int64],
-    numbers: tuple[Any, ...],
-    step: Any,
-) -> tuple[Any, Any]:
-    """Read the samples of a pixel in regular mode; give (position, mapped errors joined by or, -1 for none)."""
-    above, here = np.uint64(top), np.uint64(1 - top)
-    largest = np.int64(0)
-    for lane in range(lines.shape[0]):
-        component = np.uint64(lane)
-        corner = np.int64(lines[component, above, np.uint64(x - 1)])
-        up = np.int64(lines[component, above, np.uint64(x)])
-        left = np.int64(lines[component, here, np.uint64(x - 1)])
-        place, sign = np.uint64(found[np.uint64(2 * lane)]), found[np.uint64(2 * lane + 1)]
-        guess = median_edge(left, up, corner)
-        sample, position, mapped = read_sample(bits, position, contexts, place, sign, guess, numbers, step)
-        if mapped < 0:
-            return position, mapped
-        largest |= mapped
-        lines[component, here, np.uint64(x)] = np.uint16(sample)
-    return position, largest
+    """Give whether a run begins with the pixel at `i`."""
+    for lane in range(samples):
+        if _place(above, line, i + lane, samples, slopes, classes, maximum) != 0:
+            return False
+    return True
 
 
 @always_inlined
@@ -93,79 +58,92 @@ def _read_run_end_pixel(
     bits: Bytes,
     position: Any,
     run_index: Any,
-    lines: Lines,
-    top: int,
-    x: Any,
+    above: Line,
+    line: Line,
+    i: Any,
+    samples: Any,
     contexts: Contexts,
     numbers: tuple[Any, ...],
     step: Any,
 ) -> tuple[Any, Any]:
-    """Read the pixel that ended a run: RItype is 0 whatever the neighbours; give as `_read_pixel`."""
-    above, here = np.uint64(top), np.uint64(1 - top)
+    """Read the pixel that ended a run: RItype is 0 whatever the neighbours.
+
+    Gives (position, errors joined by or), -1 for a code that is none.
+    """
     largest = np.int64(0)
-    for lane in range(lines.shape[0]):
-        component = np.uint64(lane)
-        up = np.int64(lines[component, above, np.uint64(x)])
-        left = np.int64(lines[component, here, np.uint64(x - 1)])
+    for at in range(i, i + samples):
+        up, left = np.int64(above[np.uint64(at)]), np.int64(line[np.uint64(at - samples)])
         error, position = read_run_end(bits, position, run_index, contexts, np.int64(0), numbers)
         if error == NO_ERROR:
             return position, np.int64(-1)
         largest |= abs(error)
         sample = rebuilt(up, -error if left > up else error, numbers[MAXIMUM], step, numbers[RANGE])
-        lines[component, here, np.uint64(x)] = np.uint16(sample)
+        line[np.uint64(at)] = np.uint16(sample)
     return position, largest
 
 
 @always_inlined
 def _decode_pixel_line(
     bits: Bytes,
-    lines: Lines,
-    top: int,
+    above: Line,
+    line: Line,
+    samples: int,
+    slopes: NDArray[np.int16],
     contexts: Contexts,
-    classes: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     numbers: tuple[Any, ...],
     step: Any,
     state: NDArray[np.int64],
-    found: NDArray[np.int64],
 ) -> int:
-    """Decode one line of pixels below line `top`, its ends set by the caller; give a status."""
-    columns = np.int64(lines.shape[2] - 2)
+    """Decode one line of pixels, with a pixel more at either end set by the caller; give a status."""
+    maximum = numbers[MAXIMUM]
     position, run_index = np.uint64(state[POSITION]), state[1]
     largest, status = np.int64(0), OK
-    x = np.int64(1)
-    while x <= columns:
-        if _find_contexts(lines, top, x, classes, numbers[MAXIMUM], found):
-            length, position, run_index = read_run(bits, position, run_index, columns + 1 - x)
-            if length > columns + 1 - x:
+    i, end = np.int64(samples), np.int64(line.size - samples)
+    while i < end:
+        if _is_flat(above, line, i, samples, slopes, classes, maximum):
+            remaining = (end - i) // samples
+            length, position, run_index = read_run(bits, position, run_index, remaining)
+            if length > remaining:
                 status = BAD_RUN
                 break
-            for lane in range(lines.shape[0]):
-                lines[lane, 1 - top, x : x + length] = lines[lane, 1 - top, x - 1]
-            x += length
-            if x > columns:
+            for _ in range(length * samples):
+                line[np.uint64(i)] = line[np.uint64(i - samples)]
+                i += 1
+            if i >= end:
                 break
             position, mapped = _read_run_end_pixel(
-                bits, position, run_index, lines, top, x, contexts, numbers, step
+                bits, position, run_index, above, line, i, samples, contexts, numbers, step
             )
             run_index = max(run_index - 1, 0)
+            i += samples
         else:
-            position, mapped = _read_pixel(bits, position, lines, top, x, contexts, found, numbers, step)
+            mapped = np.int64(0)
+            for _ in range(samples):
+                place = _place(above, line, i, samples, slopes, classes, maximum)
+                sign = place >> 63
+                at = np.uint64((place ^ sign) - sign)
+                left, corner = np.int64(line[np.uint64(i - samples)]), np.int64(above[np.uint64(i - samples)])
+                guess = median_edge(left, np.int64(above[np.uint64(i)]), corner)
+                sample, position, code = read_sample(bits, position, contexts, at, sign, guess, numbers, step)
+                mapped |= code
+                line[np.uint64(i)] = np.uint16(sample)
+                i += 1
         if mapped < 0:
             status = BAD_CODE
             break
         largest |= mapped
-        x += 1
     state[POSITION] = np.int64(position)
     state[1] = run_index
-    return status if status != OK or largest <= largest_code(numbers[MAXIMUM]) else BAD_ERROR
+    return status if status != OK or largest <= largest_code(maximum) else BAD_ERROR
 
 
 @kernel
 def decode_pixels(
     bits: Bytes,
-    lines: Lines,
+    lines: NDArray[np.uint16],
     contexts: Contexts,
-    classes: NDArray[np.int8],
+    classes: NDArray[np.uint8],
     numbers: tuple[int, ...],
     step: int | None,
     state: NDArray[np.int64],
@@ -175,17 +153,26 @@ def decode_pixels(
     samples: int,
     component: int,
 ) -> tuple[int, int]:
-    """Decode rows of components interleaved by sample; give (status, row). Parameters as of `decode_lines`."""
-    columns = lines.shape[2] - 2
-    found = np.empty(2 * lines.shape[0], np.int64)
+    """Decode rows of components interleaved by sample; give (status, row).
+
+    Parameters as of `decode_lines`, also the shape of `lines`; here they hold pixels, not lanes.
+    """
+    lanes, columns = lines.shape[0], lines.shape[2] - 2
+    width = lanes * columns
+    pair = lines.reshape(-1)
+    slopes = np.empty(width + lanes, np.int16)
     for row in range(rows[0], rows[1]):
-        top = row & 1
-        for lane in range(lines.shape[0]):
-            lines[lane, top, columns + 1] = lines[lane, top, columns]
-            lines[lane, 1 - top, 0] = lines[lane, top, 1]
-        status = _decode_pixel_line(bits, lines, top, contexts, classes, numbers, step, state, found)
+        top = (row & 1) * (width + 2 * lanes)
+        above = pair[top : top + width + 2 * lanes]
+        low = width + 2 * lanes - top
+        line = pair[low : low + width + 2 * lanes]
+        for lane in range(lanes):
+            above[width + lanes + lane] = above[width + lane]
+            line[lane] = above[lanes + lane]
+        classify(above, lanes, numbers, slopes)
+        status = _decode_pixel_line(bits, above, line, lanes, slopes, contexts, classes, numbers, step, state)
         if status != OK:
             return status, row
-        for lane in range(lines.shape[0]):
-            store_line(lines[lane, 1 - top], out, item_bytes, row * columns * samples + component + lane, samples)
+        for lane in range(lanes):
+            store_line(line, lanes, lane, out, item_bytes, row * columns * samples + component + lane, samples)
     return OK, rows[1]
