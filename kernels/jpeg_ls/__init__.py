@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .decoder import decode_jpeg_ls
+from .encoder import encode_jpeg_ls
 
-__all__ = ["decode_jpeg_ls"]
+__all__ = ["decode_jpeg_ls", "encode_jpeg_ls"]

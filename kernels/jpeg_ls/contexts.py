@@ -119,8 +119,13 @@ def rebuilt(predicted: Any, error: Any, maximum: Any, step: Any, span: Any) -> A
     """
     if step is None:
         return (predicted + error) & maximum
+    return wrapped(predicted + error * step, maximum, step, span)
+
+
+@always_inlined
+def wrapped(value: Any, maximum: Any, step: Any, span: Any) -> Any:
+    """Bring a rebuilt sample back into range: around by RANGE steps, then to the nearest end."""
     near = step >> 1
-    value = predicted + error * step
     if value < -near:
         value += span * step
     elif value > maximum + near:

@@ -29,6 +29,7 @@ from .contexts import (
     rebuilt,
     run_end_parameter,
     word,
+    wrapped,
 )
 from .parameters import (
     B,
@@ -43,6 +44,7 @@ from .parameters import (
     RANGE,
     RARE,
     RESET,
+    RUN_END,
     SHIFT,
     T1,
     T2,
@@ -68,7 +70,7 @@ NO_ERROR = 1 << 40
 
 _QUICK_ZEROS = 32
 _B, _C, _N, _K, _SHIFT, _RARE = (np.uint64(number) for number in (B, C, N, K, SHIFT, RARE))
-_RUN_END = 365 * CONTEXT_SIZE
+
 _TOP = np.uint64(63)
 
 
@@ -116,7 +118,7 @@ def read_run_end(
 
     `kind` is RItype. `NO_ERROR` stands for a code that is none.
     """
-    at = np.uint64(_RUN_END + kind * CONTEXT_SIZE)
+    at = np.uint64(RUN_END + kind * CONTEXT_SIZE)
     k = run_end_parameter(contexts, at, kind)
     value_bits = numbers[VALUE_BITS]
     escape = numbers[ESCAPE] - RUN_LENGTH_BITS[np.uint64(run_index)] - 1
@@ -159,13 +161,18 @@ def read_sample(
         contexts[at + _RARE] = 1  # a store, so that LLVM keeps it a branch
         predicted = min(max(predicted, np.int64(0)), maximum)
     error = (mapped >> 1) ^ -(mapped & 1)
-    signed = error ^ sign
+    # The other mapping of T.87 A.5.2, for k = 0, 2 B <= -N and NEAR = 0: all differences are negative.
+    other = (2 * word(contexts, at, _B) + natural(contexts, at, _N) - 1) & (k - 1)
     if step is None:
-        # The other mapping of T.87 A.5.2, for k = 0 and 2 B <= -N: both differences are negative.
-        flip = ((2 * word(contexts, at, _B) + natural(contexts, at, _N) - 1) & (k - 1)) >> 63
-        signed = error ^ (flip ^ sign)
-        error ^= flip
-    sample = rebuilt(predicted, signed - sign, maximum, step, numbers[RANGE])
+        flip = other >> 63
+        sample = (predicted + (error ^ (flip ^ sign)) - sign) & maximum
+    else:
+        flip = (other & (numbers[NEAR] - 1)) >> 63
+        sample = predicted + ((error ^ (flip ^ sign)) - sign) * step
+        if np.uint64(sample) > np.uint64(maximum):
+            contexts[at + _RARE] = 1
+            sample = wrapped(sample, maximum, step, numbers[RANGE])
+    error ^= flip
     learn(contexts, at, error, k, step, numbers[RESET])
     return sample, position, mapped
 
@@ -178,10 +185,12 @@ def classify(above: Line, reach: int, numbers: tuple[Any, ...], slopes: NDArray[
     A pass of its own, because it becomes vector code. `reach` is how far apart samples of one component are.
     """
     near, t1, t2, t3 = np.int32(numbers[NEAR]), np.int32(numbers[T1]), np.int32(numbers[T2]), np.int32(numbers[T3])
-    for x in range(reach, above.size - reach):
-        first = _class(np.int32(np.int32(above[x + reach]) - np.int32(above[x])), near, t1, t2, t3)
-        second = _class(np.int32(np.int32(above[x]) - np.int32(above[x - reach])), near, t1, t2, t3)
-        slopes[x] = np.int16((9 * first + second) * np.int32(9 * CONTEXT_SIZE) - np.int32(FLAT_CLASS))
+    count = above.size - 2 * reach
+    left, here, right, told = above[:count], above[reach : reach + count], above[2 * reach :], slopes[reach:]
+    for x in range(count):
+        first = _class(np.int32(np.int32(right[x]) - np.int32(here[x])), near, t1, t2, t3)
+        second = _class(np.int32(np.int32(here[x]) - np.int32(left[x])), near, t1, t2, t3)
+        told[x] = np.int16(np.int32(9 * first + second) * np.int32(9 * CONTEXT_SIZE) - np.int32(FLAT_CLASS))
 
 
 @always_inlined
@@ -264,16 +273,20 @@ def largest_code(maximum: Any) -> Any:
 
 
 @always_inlined
-def store_line(line: Line, lanes: int, lane: int, out: Bytes, item_bytes: int, first: int, samples: int) -> None:
-    """Copy every `lanes`-th sample of a decoded line to every `samples`-th of `out` from `first` on."""
-    columns = line.size // lanes - 2
-    if item_bytes == 1:
-        for x in range(columns):
-            out[np.uint64(first + x * samples)] = np.uint8(line[np.uint64((x + 1) * lanes + lane)])
+def store_line(samples: Line, out: Bytes, item_bytes: int, first: int, reach: int) -> None:
+    """Copy samples to every `reach`-th of `out`, whose samples take `item_bytes`, from `first` on."""
+    if item_bytes > 1:
+        wide = out.view(np.uint16)[first:]
+        for x in range(samples.size):
+            wide[np.uint64(x * reach)] = samples[x]
+    elif reach == 1:
+        narrow = out[first:]
+        for x in range(samples.size):
+            narrow[x] = np.uint8(samples[x])
     else:
-        wide = out.view(np.uint16)
-        for x in range(columns):
-            wide[np.uint64(first + x * samples)] = line[np.uint64((x + 1) * lanes + lane)]
+        narrow = out[first:]
+        for x in range(samples.size):
+            narrow[np.uint64(x * reach)] = np.uint8(samples[x])
 
 
 @kernel
@@ -308,5 +321,6 @@ def decode_lines(
             status = decode_line(bits, above, line, slopes, contexts, classes, numbers, step, state, lane)
             if status != OK:
                 return status, row
-            store_line(line, 1, 0, out, item_bytes, row * columns * samples + component + lane, samples)
+            first = row * columns * samples + component + lane
+            store_line(line[1 : columns + 1], out, item_bytes, first, samples)
     return OK, rows[1]

@@ -18,6 +18,8 @@ A, B, C, N, K, SHIFT, FLAT, RARE = range(CONTEXT_SIZE)
 """Words of a context: A, B, C and N as in T.87 A.2.1 (A is unsigned), the Golomb parameter k that follows from them,
 63 - k, 2^30 where k is 0, and whether something rare befell it. A context that ends runs has Nn in B, and no more."""
 
+RUN_END = 365 * CONTEXT_SIZE
+"""Index of the context for samples that end a run between different neighbours; the one for equal ones follows."""
 FLAT_CLASS = 4 * CONTEXT_SIZE
 """What is added to classes of gradients, so that they are read as unsigned bytes."""
 

@@ -107,9 +107,11 @@ def _decode_pixel_line(
             if length > remaining:
                 status = BAD_RUN
                 break
-            for _ in range(length * samples):
-                line[np.uint64(i)] = line[np.uint64(i - samples)]
-                i += 1
+            for lane in range(samples):
+                left = line[np.uint64(i + lane - samples)]
+                for x in range(length):
+                    line[np.uint64(i + lane + x * samples)] = left
+            i += length * samples
             if i >= end:
                 break
             position, mapped = _read_run_end_pixel(
@@ -173,6 +175,10 @@ def decode_pixels(
         status = _decode_pixel_line(bits, above, line, lanes, slopes, contexts, classes, numbers, step, state)
         if status != OK:
             return status, row
+        if lanes == samples:
+            store_line(line[lanes : lanes + width], out, item_bytes, row * width, 1)
+            continue
         for lane in range(lanes):
-            store_line(line, lanes, lane, out, item_bytes, row * columns * samples + component + lane, samples)
+            first = row * columns * samples + component + lane
+            store_line(line[lanes + lane : lanes + width : lanes], out, item_bytes, first, samples)
     return OK, rows[1]
