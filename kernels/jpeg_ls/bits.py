@@ -69,7 +69,7 @@ def put_word(target: Bytes, at: Any, word: Any) -> None:
 
 
 @kernel
-def unstuff(source: Bytes, start: int, bits: Bytes) -> tuple[int, int]:
+def unstuff(source: Bytes, start: int, bits: Bytes) -> tuple[Any, Any]:
     """Copy entropy-coded bits up to the next marker; give (index of the marker, number of bits).
 
     `source` ends with 16 bytes FF that are none of the codestream: they end the scan at the latest. `bits` is longer

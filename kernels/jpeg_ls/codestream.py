@@ -91,7 +91,9 @@ class Codestream:
         self._position = position
         marker = self._marker()
         if marker != _RST[number % 8]:
-            raise DecodeError(f"JPEG-LS: marker FF{marker:02X} at byte {position}, where FF{_RST[number % 8]:02X} is due")
+            raise DecodeError(
+                f"JPEG-LS: marker FF{marker:02X} at byte {position}, where FF{_RST[number % 8]:02X} is due"
+            )
         return self._position
 
     def _marker(self) -> int:

@@ -38,7 +38,9 @@ def decode_jpeg_ls(codestream: bytes) -> NDArray[Any]:
     source = np.full(len(codestream) + _END_GUARD, 0xFF, np.uint8)
     source[: len(codestream)] = np.frombuffer(codestream, np.uint8)
     bits = np.empty(len(codestream) + PADDING, np.uint8)
-    image = np.empty((frame.rows, frame.columns, len(frame.components)), np.uint8 if frame.precision <= 8 else np.uint16)
+    image = np.empty(
+        (frame.rows, frame.columns, len(frame.components)), np.uint8 if frame.precision <= 8 else np.uint16
+    )
     missing = set(range(len(frame.components)))
     while scan is not None:
         if not missing.issuperset(scan.components):

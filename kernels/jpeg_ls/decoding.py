@@ -32,14 +32,10 @@ from .contexts import (
     wrapped,
 )
 from .parameters import (
-    B,
-    C,
     CONTEXT_SIZE,
     ESCAPE,
     FLAT_CLASS,
-    K,
     MAXIMUM,
-    N,
     NEAR,
     RANGE,
     RARE,
@@ -50,6 +46,10 @@ from .parameters import (
     T2,
     T3,
     VALUE_BITS,
+    B,
+    C,
+    K,
+    N,
 )
 
 Line = NDArray[np.uint16]

@@ -31,9 +31,8 @@ def encode_jpeg_ls(array: NDArray[Any], bits_stored: int) -> bytes:
     Raises `InvalidArgument` for an array or `bits_stored` that JPEG-LS cannot hold.
     """
     image = _check_image(array, bits_stored)
-    rows, columns, components = image.shape
     coding = resolve(Preset(), max(bits_stored, 2), 0)
-    interleave = BY_LINE if components > 1 else NOT_INTERLEAVED
+    interleave = BY_LINE if image.shape[2] > 1 else NOT_INTERLEAVED
     header = _header(image.shape, coding, max(bits_stored, 2), interleave)
     return header + _encode_scan(image, coding) + b"\xff\xd9"
 

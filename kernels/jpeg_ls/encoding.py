@@ -24,7 +24,7 @@ from .contexts import (
     word,
 )
 from .decoding import Line, classify
-from .parameters import B, C, CONTEXT_SIZE, ESCAPE, K, MAXIMUM, N, RESET, RUN_END, VALUE_BITS
+from .parameters import CONTEXT_SIZE, ESCAPE, MAXIMUM, RESET, RUN_END, VALUE_BITS, B, C, K, N
 
 WRITTEN, PENDING_BITS, PENDING, RUN_INDEX = range(4)
 """Places in `state`: bytes of the scan written, bits that no byte is made of yet, and those bits, at the top of a byte.
@@ -83,7 +83,14 @@ def put_run(
 
 @always_inlined
 def put_run_end(
-    raw: Bytes, position: Any, pending: Any, difference: Any, kind: Any, run_index: Any, contexts: Contexts, numbers: Any
+    raw: Bytes,
+    position: Any,
+    pending: Any,
+    difference: Any,
+    kind: Any,
+    run_index: Any,
+    contexts: Contexts,
+    numbers: Any,
 ) -> tuple[Any, Any]:
     """Append the error of the sample that ended a run, wrapped around already (T.87 A.7.2.1)."""
     at = np.uint64(RUN_END + kind * CONTEXT_SIZE)
@@ -131,7 +138,7 @@ def _encode_line(
     numbers: tuple[Any, ...],
     state: NDArray[np.int64],
     component: int,
-) -> int:
+) -> Any:
     """Code one line of one component into `raw`; give the bits there, those pending before included."""
     maximum = numbers[MAXIMUM]
     half = (maximum + 1) >> 1
@@ -197,7 +204,7 @@ def encode_lines(
     numbers: tuple[int, ...],
     state: NDArray[np.int64],
     out: Bytes,
-) -> int:
+) -> Any:
     """Code rows of an image (rows, columns, samples) from `first_row` on, by line; give the first that is left.
 
     `lines` is (samples, 2, columns + 2), all zeros at first. Rows are left where `out` has no room for the longest
