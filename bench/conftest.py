@@ -34,6 +34,8 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "skimage": "scikit-image",
     "ngff_zarr": "ngff-zarr",
+    "libjpeg": "pylibjpeg-libjpeg",
+    "jpeg_ls": "pyjpegls",
 }
 FRESH_ROUNDS = 7
 """Runs of a job that needs a fresh place each time, and is too slow for hundreds."""

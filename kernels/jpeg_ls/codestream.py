@@ -19,7 +19,9 @@ EOI = 0xD9
 
 _SOI, _SOS, _DNL, _DRI, _COM, _SOF55, _LSE = 0xD8, 0xDA, 0xDC, 0xDD, 0xFE, 0xF7, 0xF8
 _RST = range(0xD0, 0xD8)
-_APP = range(0xE0, 0xF0)
+_APP, _APP8 = range(0xE0, 0xF0), 0xE8
+_COLOUR_TRANSFORM = b"mrfx"
+"""Of HP's software and CharLS: components would come out mixed."""
 _LSE_PRESET, _LSE_OVERSIZE = 1, 4
 _LSE_TABLES = (2, 3)
 
@@ -132,6 +134,8 @@ class Codestream:
             self._restart_rows = int.from_bytes(body, "big")
         elif marker == _DNL:
             raise UnsupportedPixels(f"JPEG-LS: the number of lines comes late, in DNL at byte {at}")
+        elif marker == _APP8 and body.startswith(_COLOUR_TRANSFORM) and any(body[len(_COLOUR_TRANSFORM) :]):
+            raise UnsupportedPixels(f"JPEG-LS: a colour transform of HP in FFE8 at byte {at}")
         elif marker != _COM and marker not in _APP:
             raise DecodeError(f"JPEG-LS: marker FF{marker:02X} at byte {at} is none of JPEG-LS")
 

@@ -165,7 +165,7 @@ def read_sample(
     other = (2 * word(contexts, at, _B) + natural(contexts, at, _N) - 1) & (k - 1)
     if step is None:
         flip = other >> 63
-        sample = (predicted + (error ^ (flip ^ sign)) - sign) & maximum
+        sample = ((predicted - sign) + (error ^ (flip ^ sign))) & maximum
     else:
         flip = (other & (numbers[NEAR] - 1)) >> 63
         sample = predicted + ((error ^ (flip ^ sign)) - sign) * step
@@ -178,27 +178,33 @@ def read_sample(
 
 
 @always_inlined
-def classify(above: Line, reach: int, numbers: tuple[Any, ...], slopes: NDArray[np.int16]) -> None:
+def classify(
+    above: Line, reach: int, numbers: tuple[Any, ...], kinds: NDArray[np.int8], slopes: NDArray[np.int16]
+) -> None:
     """Put what the line above tells of each sample's context into `slopes`: 9 × (9 Q1 + Q2) × `CONTEXT_SIZE`,
     less `FLAT_CLASS`, which `gradient_classes` adds.
 
-    A pass of its own, because it becomes vector code. `reach` is how far apart samples of one component are.
+    Passes of their own, because they become vector code: of 16 bits throughout, so that a vector holds many.
+    `reach` is how far apart samples of one component are; `kinds` is room for as many classes as `above` is long.
     """
-    near, t1, t2, t3 = np.int32(numbers[NEAR]), np.int32(numbers[T1]), np.int32(numbers[T2]), np.int32(numbers[T3])
-    count = above.size - 2 * reach
-    left, here, right, told = above[:count], above[reach : reach + count], above[2 * reach :], slopes[reach:]
+    near, t1, t2, t3 = (
+        np.uint16(numbers[NEAR]),
+        np.uint16(numbers[T1]),
+        np.uint16(numbers[T2]),
+        np.uint16(numbers[T3]),
+    )
+    count = above.size - reach
+    here, right = above[:count], above[reach:]
     for x in range(count):
-        first = _class(np.int32(np.int32(right[x]) - np.int32(here[x])), near, t1, t2, t3)
-        second = _class(np.int32(np.int32(here[x]) - np.int32(left[x])), near, t1, t2, t3)
-        told[x] = np.int16(np.int32(9 * first + second) * np.int32(9 * CONTEXT_SIZE) - np.int32(FLAT_CLASS))
-
-
-@always_inlined
-def _class(rise: Any, near: Any, t1: Any, t2: Any, t3: Any) -> Any:
-    size = np.int32(abs(rise))
-    steps = np.int32(np.int32(size > near) + np.int32(size >= t1))
-    steps = np.int32(steps + np.int32(np.int32(size >= t2) + np.int32(size >= t3)))
-    return np.int32(-steps) if rise < 0 else steps
+        rises = right[x] > here[x]
+        size = np.uint16(right[x] - here[x]) if rises else np.uint16(here[x] - right[x])
+        low = np.int8(np.int8(size > near) + np.int8(size >= t1))
+        steps = np.int8(low + np.int8(np.int8(size >= t2) + np.int8(size >= t3)))
+        kinds[x] = steps if rises else np.int8(-steps)
+    first, second, told = kinds[reach:count], kinds[: count - reach], slopes[reach:]
+    for x in range(count - reach):
+        both = np.int16(np.int16(9) * np.int16(first[x]) + np.int16(second[x]))
+        told[x] = np.int16(np.int16(both * np.int16(9 * CONTEXT_SIZE)) - np.int16(FLAT_CLASS))
 
 
 @always_inlined
@@ -311,13 +317,13 @@ def decode_lines(
     `component` is the place of the scan's first component in a pixel, the others follow it.
     """
     columns = lines.shape[2] - 2
-    slopes = np.empty(columns + 1, np.int16)
+    kinds, slopes = np.empty(columns + 2, np.int8), np.empty(columns + 1, np.int16)
     for row in range(rows[0], rows[1]):
         for lane in range(lines.shape[0]):
             above, line = lines[lane, row & 1], lines[lane, 1 - (row & 1)]
             above[columns + 1] = above[columns]
             line[0] = above[1]
-            classify(above, 1, numbers, slopes)
+            classify(above, 1, numbers, kinds, slopes)
             status = decode_line(bits, above, line, slopes, contexts, classes, numbers, step, state, lane)
             if status != OK:
                 return status, row

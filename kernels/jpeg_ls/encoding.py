@@ -212,7 +212,7 @@ def encode_lines(
     """
     rows, columns, samples = image.shape
     raw = np.empty(8 * columns + 32, np.uint8)
-    slopes = np.empty(columns + 1, np.int16)
+    kinds, slopes = np.empty(columns + 2, np.int8), np.empty(columns + 1, np.int16)
     longest = (8 * columns + 32) * 8 // 7 + 8
     for row in range(first_row, rows):
         if out.size - state[WRITTEN] < samples * longest:
@@ -223,7 +223,7 @@ def encode_lines(
                 line[x + 1] = image[row, x, lane]
             above[columns + 1] = above[columns]
             line[0] = above[1]
-            classify(above, 1, numbers, slopes)
+            classify(above, 1, numbers, kinds, slopes)
             bit_count = _encode_line(raw, above, line, slopes, contexts, classes, numbers, state, lane)
             _stuff(raw, bit_count, out, state)
     return rows

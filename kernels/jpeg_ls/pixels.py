@@ -162,7 +162,7 @@ def decode_pixels(
     lanes, columns = lines.shape[0], lines.shape[2] - 2
     width = lanes * columns
     pair = lines.reshape(-1)
-    slopes = np.empty(width + lanes, np.int16)
+    kinds, slopes = np.empty(width + 2 * lanes, np.int8), np.empty(width + lanes, np.int16)
     for row in range(rows[0], rows[1]):
         top = (row & 1) * (width + 2 * lanes)
         above = pair[top : top + width + 2 * lanes]
@@ -171,7 +171,7 @@ def decode_pixels(
         for lane in range(lanes):
             above[width + lanes + lane] = above[width + lane]
             line[lane] = above[lanes + lane]
-        classify(above, lanes, numbers, slopes)
+        classify(above, lanes, numbers, kinds, slopes)
         status = _decode_pixel_line(bits, above, line, lanes, slopes, contexts, classes, numbers, step, state)
         if status != OK:
             return status, row

@@ -185,6 +185,7 @@ REFUSED = {
     "beyond 65535": with_segments(naive.segment(0xF8, b"\4\4" + bytes(8))),
     "unknown type": with_segments(naive.segment(0xF8, b"\7")),
     "DNL": with_segments(naive.segment(0xDC, b"\0\1")),
+    "colour transform": with_segments(naive.segment(0xE8, b"mrfx\1")),
     "rows or columns open": STREAM.replace(struct.pack(">HH", 6, 7), struct.pack(">HH", 0, 7)),
     "point transform": STREAM[: SCAN + 9] + b"\1" + STREAM[SCAN + 10 :],
 }
