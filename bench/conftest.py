@@ -40,6 +40,7 @@ DISTRIBUTIONS = {
     "ngff_zarr": "ngff-zarr",
     "rle": "pylibjpeg-rle",
     "libjpeg": "pylibjpeg-libjpeg",
+    "jpeg_ls": "pyjpegls",
 }
 FRESH_ROUNDS = 7
 """Runs of a job that needs a fresh place each time, and is too slow for hundreds."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
 from ..kernels.jpeg_lossless import decode_jpeg_lossless
+from ..kernels.jpeg_ls import decode_jpeg_ls
 from ..kernels.rle import decode_rle
 from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
 from .codestream import (
@@ -243,7 +244,7 @@ def _is_ybr(header: CodestreamHeader, description: PixelDescription) -> bool:
 def _check_end(codestream: bytes) -> None:
     """Raise `DecodeError` where EOI or EOC is missing: the codestream is cut off.
 
-    libjpeg and OpenJPEG would fill in what is missing and say nothing; CharLS takes seconds to find out.
+    libjpeg and OpenJPEG would fill in what is missing and say nothing.
     """
     if _EOI not in codestream[-_EOI_SEARCHED_BYTES:]:
         raise DecodeError(f"the codestream of {len(codestream)} bytes has no end marker: it is cut off")
@@ -252,7 +253,7 @@ def _check_end(codestream: bytes) -> None:
 def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> DecodedFrame:
     _check_header(read_jpeg_header(codestream), description)
     _check_end(codestream)
-    return _from_codec(_guarded(lambda: imagecodecs.jpegls_decode(codestream), "JPEG-LS"), description)
+    return _from_codec(decode_jpeg_ls(codestream), description)
 
 
 def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> DecodedFrame:

@@ -79,13 +79,23 @@ def inlined(function: Function) -> Function:
     return _compile(function)
 
 
-def _compile(function: Function) -> Function:
+def always_inlined(function: Function) -> Function:
+    """Compile a helper that LLVM must inline, however large and often called: a decoder's innermost steps."""
+    return _compile(function, forceinline=True)
+
+
+def _compile(function: Function, **options: bool) -> Function:
     former = config.CACHE_DIR
     if CACHE_FOLDER is not None:
         config.CACHE_DIR = str(CACHE_FOLDER)
     try:
         compiled: Function = numba.njit(
-            nogil=True, cache=CACHE_FOLDER is not None, boundscheck=None, error_model="numpy", fastmath={"contract"}
+            nogil=True,
+            cache=CACHE_FOLDER is not None,
+            boundscheck=None,
+            error_model="numpy",
+            fastmath={"contract"},
+            **options,
         )(function)
     finally:
         config.CACHE_DIR = former
