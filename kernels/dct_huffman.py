@@ -1,0 +1,295 @@
+"""From the entropy-coded segments of a DCT scan to samples: Huffman decoding, dequantisation, inverse DCT.
+
+A first pass takes out stuffed zeros and finds the restart markers, so that the bit loop sees nothing but bits, as
+big-endian 32-bit words. One look-up in a table of `LOOKED_AT_BITS` gives length, run and value of a coefficient
+together. Every block is transformed as soon as it is decoded: a sequential scan needs no memory for coefficients.
+
+How an entry of a table reads: value in the upper 16 bits, signed; coefficients to step over in the next 8; bits used,
+code and value, in the lowest 8. Where the value does not fit the bits looked at, bits used are 0 and code length and
+symbol stand in the place of value and step. Longer codes have entry 0.
+Source: ITU-T T.81 F.2.2 (decoding), B.1.1.5 (stuffing), annex C (tables).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dct_inverse import inverse_dct, inverse_dct_of_corner
+from .jit import inlined, kernel
+
+Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint32]
+Counts = NDArray[np.uint64]
+
+LOOKED_AT_BITS = 11
+TABLE_ENTRIES = 1 << LOOKED_AT_BITS
+LONG_CODE_WORDS = 17 + 17 + 256
+"""For each table: by code length, the first 16-bit window beyond it, and index less code; then the symbols."""
+PADDED_COEFFICIENTS = 192
+"""A step from coefficient 63 reaches 190: tables by coefficient go that far, so that no step needs a check."""
+PADDING_WORDS = 80
+"""A block takes at most 64 times 31 bits, 62 words: what a cut-off segment may be read beyond its end."""
+
+DECODED = 0
+BAD_CODE = 1
+"""Bits that are no code of the table."""
+BAD_RUN = 2
+"""A run beyond the last coefficient of its block, or a symbol that sequential coding does not have."""
+CUT_OFF = 3
+"""The segment ends before its last block does."""
+LEFT_OVER = 4
+"""Bytes of the segment that no block needed, other than padding."""
+
+_SHIFT = np.uint64(64 - LOOKED_AT_BITS)
+_END_OF_BLOCK_STEP = 127
+_NO_SYMBOL_STEP = 64
+_END_OF_BLOCK = np.uint64(0x00)
+_ZERO_RUN = np.uint64(0xF0)
+_DUMMY = 64
+"""Where steps beyond the block are written."""
+
+_U0, _U1, _U2, _U4, _U5, _U8, _U15, _U16 = (np.uint64(value) for value in (0, 1, 2, 4, 5, 8, 15, 16))
+_U32, _U48, _U63, _U64, _U255 = (np.uint64(value) for value in (32, 48, 63, 64, 255))
+_AFTER_END = np.uint64(_END_OF_BLOCK_STEP + 2)
+"""The coefficient reached by an end of block that follows the DC coefficient at once."""
+_AFTER_CORNER = _AFTER_END + np.uint64(9)
+"""The same where at most the ten lowest coefficients are coded: they lie in the 4 x 4 corner."""
+
+
+def _zigzag() -> NDArray[np.uint8]:
+    """Give the row-major place of each coefficient in zig-zag order, then the dummy place."""
+    places = sorted(
+        ((row, column) for row in range(8) for column in range(8)),
+        key=lambda place: (sum(place), place[0] if sum(place) % 2 else place[1]),
+    )
+    order = np.full(PADDED_COEFFICIENTS, _DUMMY, np.uint8)
+    order[:64] = [8 * row + column for row, column in places]
+    return order
+
+
+ZIGZAG = _zigzag()
+
+
+@inlined
+def _step_of(symbol: Any) -> int:
+    """Give how many coefficients an AC symbol steps over before the one it codes."""
+    if symbol & _U15 != _U0 or symbol == _ZERO_RUN:
+        return np.int64(symbol >> _U4)  # type: ignore[return-value]
+    return _END_OF_BLOCK_STEP if symbol == _END_OF_BLOCK else _NO_SYMBOL_STEP
+
+
+@inlined
+def _extended(bits: Any, size: Any) -> Any:
+    """Give the signed value that `size` bits stand for (T.81 F.2.2.1, EXTEND)."""
+    value = np.int64(bits)
+    if size != _U0 and bits < (_U1 << (size - _U1)):
+        value -= np.int64((_U1 << size) - _U1)
+    return value
+
+
+@kernel
+def build_table(
+    counts: Bytes, symbols: Bytes, is_dc: bool, table: NDArray[np.int32], long_codes: NDArray[np.int32]
+) -> None:
+    """Fill one look-up table and its `long_codes` from a DHT segment's counts (16,) and symbols.
+
+    The caller proves that the counts fit the symbols and the code space (T.81 C.2).
+    """
+    table[:] = 0
+    code, index = np.uint64(0), np.uint64(0)
+    for length in range(np.uint64(1), np.uint64(17)):
+        long_codes[_U16 + _U1 + length] = np.int64(index) - np.int64(code)
+        for _ in range(np.uint64(counts[length - _U1])):
+            symbol = np.uint64(symbols[index])
+            long_codes[np.uint64(34) + index] = symbol
+            if length <= np.uint64(LOOKED_AT_BITS):
+                rest = np.uint64(LOOKED_AT_BITS) - length
+                _fill_entries(table[code << rest : (code + _U1) << rest], length, rest, symbol, is_dc)
+            code += _U1
+            index += _U1
+        long_codes[length] = code << (_U16 - length)
+        code <<= _U1
+
+
+@inlined
+def _fill_entries(entries: NDArray[np.int32], length: Any, rest: Any, symbol: Any, is_dc: bool) -> None:
+    """Fill the entries that begin with one code, whatever the `rest` bits after it are."""
+    size = symbol & _U15
+    step = 0 if is_dc else _step_of(symbol)
+    if size > rest:
+        entries[:] = np.int64(length << _U16 | symbol << _U8)
+        return
+    for bits in range(np.uint64(entries.size)):
+        value = _extended(bits >> (rest - size), size)
+        entries[bits] = (value << 16) | (step << 8) | np.int64(length + size)
+
+
+@inlined
+def _long_entry(buffer: Any, entry: Any, long_codes: NDArray[np.int32], base: Any, is_dc: bool) -> Any:
+    """Give the entry for a code and value that one look-up does not decide; 0 bits used where there is no code."""
+    length, symbol = np.uint64(entry >> 16), np.uint64(entry >> 8) & _U255
+    if entry == 0:
+        window = buffer >> _U48
+        length = np.uint64(LOOKED_AT_BITS + 1)
+        while length <= _U16 and window >= np.uint64(long_codes[base + length]):
+            length += _U1
+        if length > _U16:
+            return np.int64(0)
+        index = np.int64(window >> (_U16 - length)) + long_codes[base + _U16 + _U1 + length]
+        symbol = np.uint64(long_codes[base + np.uint64(34) + (np.uint64(index) & _U255)])
+    size = symbol & _U15
+    value = _extended((buffer << length) >> _U1 >> (_U63 - size), size)
+    step = 0 if is_dc else _step_of(symbol)
+    return (value << 16) | (step << 8) | np.int64(length + size)
+
+
+@inlined
+def _fill_block(samples: NDArray[Any], at: Any, stride: Any, dc: int, white: int) -> None:
+    """Write a block that has a DC coefficient only: what the inverse DCT gives for it."""
+    level = samples.dtype.type(min(max(((dc + 4) >> 3) + ((white + 1) >> 1), 0), white))
+    for _ in range(8):
+        samples[at : at + _U8] = level
+        at += stride
+
+
+@inlined
+def _is_padding(scan: Bytes, start: Any, end: Any) -> bool:
+    """Whether the bytes are all zero or all ones, as some writers pad with."""
+    for at in range(start, end):
+        if scan[at] != 0 and scan[at] != 255:
+            return False
+    return True
+
+
+@kernel
+def decode_scan(
+    scan: Bytes,
+    words: Words,
+    ends: Counts,
+    grid: tuple[Any, Any, Any],
+    blocks: NDArray[np.uint64],
+    tables: NDArray[np.int32],
+    long_codes: NDArray[np.int32],
+    order: Bytes,
+    quantisers: NDArray[np.int32],
+    white: int,
+    samples: NDArray[Any],
+) -> tuple[int, int]:
+    """Decode all segments of one scan to samples; give (outcome, number of the MCU it happened at).
+
+    `scan` is without stuffing and ends with `PADDING_WORDS` words; `words` are the same bytes as big-endian words.
+    `ends` has the byte after each segment; `grid` is (MCUs of the scan, MCUs a segment, MCUs in a row).
+    `blocks` has for each block of an MCU: its component's place among the predictions; start of its DC and AC table
+    in `tables` and in `long_codes` (4); start of its quantisation table in `quantisers`, whose tables are in zig-zag
+    order; its first sample in the first MCU; samples from row to row, from MCU to MCU, and from one row of MCUs to the
+    next. `white` is the largest sample. The caller proves that all blocks of all MCUs lie within `samples`.
+    """
+    mcus, interval, across = grid
+    coefficients = np.zeros(_DUMMY + 8, np.int32)
+    predictions = np.zeros(4, np.int64)
+    mcu, column, row = _U0, _U0, _U0
+    for segment in range(np.uint64(ends.size)):
+        start = ends[segment - _U1] if segment else _U0
+        position = start >> _U2
+        skipped = (start << np.uint64(3)) & np.uint64(31)
+        buffer = (np.uint64(words[position]) << _U32 | np.uint64(words[position + _U1])) << skipped
+        count = _U64 - skipped
+        position += _U2
+        end_bits = ends[segment] << np.uint64(3)
+        predictions[:] = 0
+        last = min(mcu + interval, mcus)
+        while mcu < last:
+            for number in range(np.uint64(blocks.shape[0])):
+                block = blocks[number]
+                if count <= _U32:
+                    buffer |= np.uint64(words[position]) << (_U32 - count)
+                    position += _U1
+                    count += _U32
+                entry = np.int64(tables[block[1] + (buffer >> _SHIFT)])
+                if entry & 255 == 0:
+                    entry = _long_entry(buffer, entry, long_codes, block[3], True)
+                    if entry & 255 == 0:
+                        return BAD_CODE, mcu
+                used = np.uint64(entry & 255)
+                buffer <<= used
+                count -= used
+                predictions[block[0]] = np.int32(predictions[block[0]] + (entry >> 16))
+                dc = predictions[block[0]] * quantisers[block[5]]
+                coefficients[0] = dc
+                k = _U1
+                table, quantiser = block[2], block[5]
+                while k < _U64:
+                    if count <= _U32:
+                        buffer |= np.uint64(words[position]) << (_U32 - count)
+                        position += _U1
+                        count += _U32
+                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                    if entry & 255 == 0:
+                        entry = _long_entry(buffer, entry, long_codes, block[4], False)
+                        if entry & 255 == 0:
+                            return BAD_CODE, mcu
+                    used = np.uint64(entry & 255)
+                    buffer <<= used
+                    count -= used
+                    k += np.uint64(entry >> 8) & _U255
+                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
+                    k += _U1
+                if _U64 < k < _AFTER_END:
+                    return BAD_RUN, mcu
+                if (position << _U5) > end_bits + count:
+                    return CUT_OFF, mcu
+                at = block[6] + column * block[8] + row * block[9]
+                if k == _AFTER_END:
+                    coefficients[0] = 0
+                    _fill_block(samples, at, block[7], np.int64(np.int32(dc)), white)
+                elif _AFTER_END < k <= _AFTER_CORNER:
+                    inverse_dct_of_corner(coefficients, samples, at, block[7])
+                else:
+                    inverse_dct(coefficients, samples, at, block[7])
+            column += _U1
+            if column == across:
+                column = _U0
+                row += _U1
+            mcu += _U1
+        if not _is_padding(scan, ((position << _U5) - count + np.uint64(7)) >> np.uint64(3), ends[segment]):
+            return LEFT_OVER, mcu
+    return DECODED, mcu
+
+
+@kernel
+def unstuff(source: Bytes, start: int, scan: Bytes, ends: Counts) -> tuple[int, int]:
+    """Copy entropy-coded segments to `scan`, without stuffed zeros; give (segments, offset of the marker after).
+
+    `source` is read from offset `start`; `ends` gets the byte of `scan` after each segment. Segments are -1 where a
+    restart marker is out of order or one too many, then the offset is its own; 0 where no marker follows.
+    """
+    at, size = np.uint64(start), np.uint64(source.size)
+    filled, segment = _U0, _U0
+    while at < size:
+        byte = source[at]
+        at += _U1
+        if byte != 255:
+            scan[filled] = byte
+            filled += _U1
+            continue
+        if at == size:
+            break
+        following = np.uint64(source[at])
+        if following == _U0:
+            scan[filled] = 255
+            filled += _U1
+            at += _U1
+        elif following == _U255:
+            pass  # a fill byte (T.81 B.1.1.2); the next one is looked at again
+        else:
+            ends[segment] = filled
+            segment += _U1
+            if following & np.uint64(0xF8) != np.uint64(0xD0):
+                return np.int64(segment), np.int64(at - _U1)
+            if segment == np.uint64(ends.size) or (following + _U1 - segment) & np.uint64(7):
+                return -1, np.int64(at - _U1)
+            at += _U1
+    return 0, np.int64(size)
