@@ -2,6 +2,7 @@
 
 Chrominance of half resolution is interpolated ("fancy upsampling": 3/4 of the nearer sample, 1/4 of the further),
 as the samples lie midway between pixels; of any other ratio it is repeated.
+Loops run over flat arrays with strides known to the compiler, else LLVM would not make vectors of them.
 Source: JFIF 1.02 (positions of samples, conversion); rounding as in the Independent JPEG Group's `jdsample`, `jdcolor`.
 """
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from .jit import inlined, kernel
 
 Samples = NDArray[Any]
-Layout = NDArray[np.int64]
+Layout = NDArray[np.uint64]
+Line = NDArray[np.uint16]
 
 REPEAT = 0
 ACROSS = 1
@@ -28,117 +30,94 @@ _HALF = 1 << 15
 _RED_OF_CR, _BLUE_OF_CB = 91881, 116130
 _GREEN_OF_CB, _GREEN_OF_CR = -22554, -46802
 """1.402, 1.772, -0.34414 and -0.71414 in 16 bits of fraction."""
+_BLACK = np.int32(0)
+_U0, _U1, _U2, _U3 = (np.uint64(value) for value in range(4))
 
 
 @inlined
-def _repeated_row(plane: Samples, place: Layout, y: int, ratio: tuple[int, int], line: NDArray[np.int32]) -> None:
-    """Fill `line` with row `y` of the picture, each sample as often as its ratio says."""
-    start = place[0] + (y * place[5] // ratio[1]) * place[1]
-    across = place[4]
-    if across == ratio[0]:
-        row = plane[start : start + line.size]
-        for x in range(np.uint64(line.size)):
-            line[x] = row[x]
-        return
-    for x in range(line.size):
-        line[x] = plane[start + x * across // ratio[0]]
+def _weight_rows(plane: Samples, place: Layout, y: Any, line: Line, first: Any) -> None:
+    """Put 3 times the nearer sample plus the one above or below it in `line`, from `first`."""
+    near = y >> _U1
+    far = min(near + _U1, place[2] - _U1) if y & _U1 else max(near, _U1) - _U1
+    nearer, further = place[0] + near * place[1], place[0] + far * place[1]
+    for x in range(place[3]):
+        line[first + x] = np.uint16(plane[nearer + x] * 3 + plane[further + x])
 
 
 @inlined
-def _weighted_row(plane: Samples, place: Layout, y: int, sums: NDArray[np.int32]) -> int:
-    """Fill `sums` from index 1 with 3 times the nearer sample plus the further one above or below; give the width."""
-    height, width = place[2], place[3]
-    near = y >> 1
-    far = max(near - 1, 0) if y & 1 == 0 else min(near + 1, height - 1)
-    nearer = plane[place[0] + near * place[1] : place[0] + near * place[1] + width]
-    further = plane[place[0] + far * place[1] : place[0] + far * place[1] + width]
-    for x in range(np.uint64(width)):
-        sums[x + np.uint64(1)] = np.int32(nearer[x]) * 3 + np.int32(further[x])
-    return width
+def _spread_across(sums: Line, width: Any, left: int, right: int, bits: int, lines: Line, first: Any) -> None:
+    """Put two pixels a sample in `lines`, weights 3 to 1, of `sums` that hold the samples from index 1."""
+    sums[0], sums[width + _U1] = sums[1], sums[width]
+    for x in range(width):
+        three = np.uint32(sums[x + _U1]) * np.uint32(3)
+        lines[first + _U2 * x] = np.uint16(np.uint32(three + sums[x] + left) >> bits)
+        lines[first + _U2 * x + _U1] = np.uint16(np.uint32(three + sums[x + _U2] + right) >> bits)
 
 
 @inlined
-def _plain_row(plane: Samples, place: Layout, y: int, sums: NDArray[np.int32]) -> int:
-    """Fill `sums` from index 1 with a row's samples; give the width."""
-    width = place[3]
-    row = plane[place[0] + y * place[1] : place[0] + y * place[1] + width]
-    for x in range(np.uint64(width)):
-        sums[x + np.uint64(1)] = row[x]
-    return width
-
-
-@inlined
-def _spread_across(sums: NDArray[np.int32], width: int, rounding: tuple[int, int], bits: int, line: Samples) -> None:
-    """Fill `line` with two pixels a sample, weights 3 to 1, of `sums` that hold the samples from index 1."""
-    sums[0], sums[width + 1] = sums[1], sums[width]
-    before, here, after = sums[:width], sums[1 : width + 1], sums[2 : width + 2]
-    left, right = rounding
-    for x in range(np.uint64(width)):
-        three = here[x] * 3
-        line[2 * x] = np.int32(three + before[x] + left) >> bits
-        line[2 * x + np.uint64(1)] = np.int32(three + after[x] + right) >> bits
-
-
-@inlined
-def _component_row(
-    plane: Samples,
-    place: Layout,
-    y: int,
-    ratio: tuple[int, int],
-    sums: NDArray[np.int32],
-    line: NDArray[np.int32],
+def _fill_line(
+    plane: Samples, place: Layout, y: Any, ratio: tuple[Any, Any], sums: Line, lines: Line, first: Any
 ) -> None:
-    """Fill `line` with row `y` of one component at the picture's resolution."""
-    mode = place[6]
-    if mode == REPEAT:
-        _repeated_row(plane, place, y, ratio, line[: line.size - 1])
-    elif mode == ACROSS:
-        width = _plain_row(plane, place, y, sums)
-        _spread_across(sums, width, (1, 2), 2, line)
-    elif mode == DOWN:
-        width = _weighted_row(plane, place, y, sums)
-        rounding = 1 + (y & 1)
-        for x in range(np.uint64(width)):
-            line[x] = np.int32(sums[x + np.uint64(1)] + rounding) >> 2
+    """Put row `y` of one component, at the picture's resolution, in `lines` from `first`."""
+    width = place[3]
+    row = place[0] + y * place[5] // ratio[1] * place[1]
+    if place[6] == REPEAT and place[4] == ratio[0]:
+        for x in range(width):
+            lines[first + x] = plane[row + x]
+    elif place[6] == REPEAT:
+        for x in range(width * ratio[0] // place[4]):
+            lines[first + x] = plane[row + x * place[4] // ratio[0]]
+    elif place[6] == ACROSS:
+        for x in range(width):
+            sums[x + _U1] = plane[row + x]
+        _spread_across(sums, width, 1, 2, 2, lines, first)
+    elif place[6] == DOWN:
+        _weight_rows(plane, place, y, lines, first)
+        rounding = np.uint32(_U1 + (y & _U1))
+        for x in range(width):
+            lines[first + x] = np.uint16(np.uint32(lines[first + x] + rounding) >> 2)
     else:
-        width = _weighted_row(plane, place, y, sums)
-        _spread_across(sums, width, (8, 7), 4, line)
+        _weight_rows(plane, place, y, sums, _U1)
+        _spread_across(sums, width, 8, 7, 4, lines, first)
 
 
 @inlined
-def _write_rgb(lines: NDArray[np.int32], white: int, row: Samples) -> None:
-    """Convert one row of Y, Cb, Cr to red, green, blue within 0 to `white`."""
-    centre = (white + 1) >> 1
-    luminance, blueness, redness = lines[0], lines[1], lines[2]
-    for x in range(np.uint64(row.shape[0])):
-        y, cb, cr = luminance[x], blueness[x] - centre, redness[x] - centre
-        red = y + (np.int32(_RED_OF_CR * cr + _HALF) >> 16)
-        green = y + (np.int32(_GREEN_OF_CB * cb + _GREEN_OF_CR * cr + _HALF) >> 16)
-        blue = y + (np.int32(_BLUE_OF_CB * cb + _HALF) >> 16)
-        row[x, np.uint64(0)] = min(max(red, 0), white)
-        row[x, np.uint64(1)] = min(max(green, 0), white)
-        row[x, np.uint64(2)] = min(max(blue, 0), white)
+def _convert_to_rgb(lines: Line, pitch: Any, columns: Any, white: Any) -> None:
+    """Turn three lines of Y, Cb, Cr to red, green, blue within 0 to `white`, in place."""
+    centre = np.int32((white + 1) >> 1)
+    for x in range(columns):
+        y = np.int32(lines[x])
+        cb = np.int32(np.int32(lines[pitch + x]) - centre)
+        cr = np.int32(np.int32(lines[_U2 * pitch + x]) - centre)
+        red = np.int32(y + (np.int32(_RED_OF_CR * cr + _HALF) >> 16))
+        green = np.int32(y + (np.int32(_GREEN_OF_CB * cb + _GREEN_OF_CR * cr + _HALF) >> 16))
+        blue = np.int32(y + (np.int32(_BLUE_OF_CB * cb + _HALF) >> 16))
+        lines[x] = np.uint16(min(max(red, _BLACK), white))
+        lines[pitch + x] = np.uint16(min(max(green, _BLACK), white))
+        lines[_U2 * pitch + x] = np.uint16(min(max(blue, _BLACK), white))
 
 
 @kernel
 def merge_components(
-    planes: Samples, places: Layout, ratio: tuple[int, int], is_ycc: bool, white: int, out: Samples
+    planes: Samples, places: Layout, ratio: tuple[Any, Any], is_ycc: bool, white: Any, columns: Any, out: Samples
 ) -> None:
-    """Write `out` (rows, columns, 3) of three components; as RGB if `is_ycc`, else as they are.
+    """Write the pixels of three components to `out` (flat); as RGB if `is_ycc`, else as they are.
 
     `places` has for each component: its start and samples a row in the flat `planes`; its rows and columns; its
-    sampling factors across and down; and how it is spread. `ratio` has the largest factors. The caller proves that
-    rows and columns of each lie within `planes`, and cover the picture.
+    sampling factors across and down; and how it is spread. `ratio` has the largest factors; `white` is an int32. The
+    caller proves that rows and columns of each lie within `planes`, and cover the picture.
     """
-    columns = out.shape[1]
-    # Twice an odd number of samples is one pixel more than the picture has.
-    lines = np.zeros((3, columns + 1), np.int32)
-    sums = np.zeros(columns + 3, np.int32)
-    for y in range(out.shape[0]):
-        for number in range(3):
-            _component_row(planes, places[number], y, ratio, sums, lines[number])
+    # Repeated or doubled, the last sample of a row may go beyond the picture, by 3 pixels at most.
+    pitch = columns + np.uint64(4)
+    lines = np.zeros(_U3 * pitch, np.uint16)
+    sums = np.zeros(pitch, np.uint16)
+    for y in range(np.uint64(out.size) // (_U3 * columns)):
+        for number in range(_U3):
+            _fill_line(planes, places[number], y, ratio, sums, lines, number * pitch)
         if is_ycc:
-            _write_rgb(lines, white, out[y])
-        else:
-            for number in range(3):
-                out[y, :, number] = lines[number, :columns]
+            _convert_to_rgb(lines, pitch, columns, white)
+        row = _U3 * columns * y
+        for x in range(columns):
+            out[row + _U3 * x] = lines[x]
+            out[row + _U3 * x + _U1] = lines[pitch + x]
+            out[row + _U3 * x + _U2] = lines[_U2 * pitch + x]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dct_inverse import inverse_dct, inverse_dct_of_corner
+from .dct_inverse import fill_block, inverse_dct, inverse_dct_of_corner
 from .jit import inlined, kernel
 
 Bytes = NDArray[np.uint8]
@@ -74,10 +74,10 @@ ZIGZAG = _zigzag()
 
 
 @inlined
-def _step_of(symbol: Any) -> int:
+def _step_of(symbol: Any) -> Any:
     """Give how many coefficients an AC symbol steps over before the one it codes."""
     if symbol & _U15 != _U0 or symbol == _ZERO_RUN:
-        return np.int64(symbol >> _U4)  # type: ignore[return-value]
+        return np.int64(symbol >> _U4)
     return _END_OF_BLOCK_STEP if symbol == _END_OF_BLOCK else _NO_SYMBOL_STEP
 
 
@@ -147,15 +147,6 @@ def _long_entry(buffer: Any, entry: Any, long_codes: NDArray[np.int32], base: An
 
 
 @inlined
-def _fill_block(samples: NDArray[Any], at: Any, stride: Any, dc: int, white: int) -> None:
-    """Write a block that has a DC coefficient only: what the inverse DCT gives for it."""
-    level = samples.dtype.type(min(max(((dc + 4) >> 3) + ((white + 1) >> 1), 0), white))
-    for _ in range(8):
-        samples[at : at + _U8] = level
-        at += stride
-
-
-@inlined
 def _is_padding(scan: Bytes, start: Any, end: Any) -> bool:
     """Whether the bytes are all zero or all ones, as some writers pad with."""
     for at in range(start, end):
@@ -177,7 +168,7 @@ def decode_scan(
     quantisers: NDArray[np.int32],
     white: int,
     samples: NDArray[Any],
-) -> tuple[int, int]:
+) -> tuple[Any, Any]:
     """Decode all segments of one scan to samples; give (outcome, number of the MCU it happened at).
 
     `scan` is without stuffing and ends with `PADDING_WORDS` words; `words` are the same bytes as big-endian words.
@@ -244,7 +235,8 @@ def decode_scan(
                 at = block[6] + column * block[8] + row * block[9]
                 if k == _AFTER_END:
                     coefficients[0] = 0
-                    _fill_block(samples, at, block[7], np.int64(np.int32(dc)), white)
+                    level = ((np.int64(np.int32(dc)) + 4) >> 3) + ((white + 1) >> 1)
+                    fill_block(samples, at, block[7], min(max(level, 0), white))
                 elif _AFTER_END < k <= _AFTER_CORNER:
                     inverse_dct_of_corner(coefficients, samples, at, block[7])
                 else:
@@ -260,7 +252,7 @@ def decode_scan(
 
 
 @kernel
-def unstuff(source: Bytes, start: int, scan: Bytes, ends: Counts) -> tuple[int, int]:
+def unstuff(source: Bytes, start: int, scan: Bytes, ends: Counts) -> tuple[Any, Any]:
     """Copy entropy-coded segments to `scan`, without stuffed zeros; give (segments, offset of the marker after).
 
     `source` is read from offset `start`; `ends` gets the byte of `scan` after each segment. Segments are -1 where a

@@ -169,3 +169,23 @@ def inverse_dct(_typing: Any, coefficients: Any, samples: Any, _at: Any, _stride
 def inverse_dct_of_corner(_typing: Any, coefficients: Any, samples: Any, _at: Any, _stride: Any) -> Any:
     """As `inverse_dct`, for a block with nothing outside the 4 x 4 lowest frequencies."""
     return types.void(coefficients, samples, types.uint64, types.uint64), _generator(4)
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def fill_block(_typing: Any, samples: Any, _at: Any, _stride: Any, _level: Any) -> Any:
+    """Write a block of one level, as `inverse_dct` would; the caller proves that it lies within `samples`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = signature.args[0]
+        target = builder.gep(context.make_array(kind)(context, builder, arguments[0]).data, [arguments[1]])
+        width = kind.dtype.bitwidth
+        row = ir.VectorType(ir.IntType(width), 8)
+        level = builder.trunc(arguments[3], ir.IntType(width))
+        first = builder.insert_element(ir.Constant(row, ir.Undefined), level, ir.Constant(_I32, 0))
+        levels = builder.shuffle_vector(first, first, ir.Constant(_ROW, [0] * 8))
+        for number in range(8):
+            place = builder.gep(target, [builder.mul(arguments[2], ir.Constant(_I64, number))])
+            builder.store(levels, builder.bitcast(place, row.as_pointer()), align=width // 8)
+        return context.get_dummy_value()
+
+    return types.void(samples, types.uint64, types.uint64, types.int64), generate

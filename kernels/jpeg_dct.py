@@ -118,7 +118,8 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
         raise DecodeError(f"the scan at byte {scan.start} is cut off: no marker ends it")
     if segments != ends.size:
         raise DecodeError(
-            f"the scan at byte {scan.start} has {ends.size} restart intervals; its marker at byte {position} is another's"
+            f"the scan at byte {scan.start} has {ends.size} restart intervals: the marker at byte {position} "
+            "is out of order"
         )
     tables, long_codes, quantisers = _tables(frame, scan, state)
     outcome, mcu = decode_scan(
@@ -214,11 +215,19 @@ def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> 
                 _spread(frame, component),
             )
             for index, component in enumerate(frame.components)
-        ]
+        ],
+        np.uint64,
     )
     out = np.empty((frame.rows, frame.columns, 3), planes.samples.dtype)
-    ratio = (frame.most_across, frame.most_down)
-    dct_colour.merge_components(planes.samples, places, ratio, is_ycc and to_rgb, (1 << frame.precision) - 1, out)
+    dct_colour.merge_components(
+        planes.samples,
+        places,
+        (np.uint64(frame.most_across), np.uint64(frame.most_down)),
+        is_ycc and to_rgb,
+        np.int32((1 << frame.precision) - 1),
+        np.uint64(frame.columns),
+        out.reshape(-1),
+    )
     return DctImage(out, "RGB" if to_rgb or not is_ycc else "YBR")
 
 
