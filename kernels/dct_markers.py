@@ -243,8 +243,9 @@ def _read_scan(body: bytes, start: int, state: CodingState, where: str) -> ScanH
             raise DecodeError(f"{where}: there is no quantisation table {frame.components[index].quantiser}")
         chosen.append((index, dc, ac))
     parts = [frame.components[index] for index, _, _ in chosen]
-    if len({index for index, _, _ in chosen}) != len(chosen):
-        raise DecodeError(f"{where}: a component twice in one scan")
+    order = [index for index, _, _ in chosen]
+    if order != sorted(set(order)):
+        raise DecodeError(f"{where}: components twice, or in another order than in the frame header")
     if len(parts) > 1 and sum(part.across * part.down for part in parts) > _MAXIMUM_MCU_BLOCKS:
         raise DecodeError(f"{where}: an MCU of more than {_MAXIMUM_MCU_BLOCKS} blocks")
     return ScanHeader(tuple(chosen), start)
