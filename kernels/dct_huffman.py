@@ -15,6 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .dct_inverse import fill_block, inverse_dct, inverse_dct_of_corner
@@ -51,8 +54,8 @@ _ZERO_RUN = np.uint64(0xF0)
 _DUMMY = 64
 """Where steps beyond the block are written."""
 
-_U0, _U1, _U2, _U4, _U5, _U8, _U15, _U16 = (np.uint64(value) for value in (0, 1, 2, 4, 5, 8, 15, 16))
-_U32, _U48, _U63, _U64, _U255 = (np.uint64(value) for value in (32, 48, 63, 64, 255))
+_U0, _U1, _U3, _U4, _U7, _U8, _U15, _U16 = (np.uint64(value) for value in (0, 1, 3, 4, 7, 8, 15, 16))
+_U48, _U56, _U63, _U64, _U255 = (np.uint64(value) for value in (48, 56, 63, 64, 255))
 _AFTER_END = np.uint64(_END_OF_BLOCK_STEP + 2)
 """The coefficient reached by an end of block that follows the DC coefficient at once."""
 _AFTER_CORNER = _AFTER_END + np.uint64(9)
@@ -71,6 +74,18 @@ def _zigzag() -> NDArray[np.uint8]:
 
 
 ZIGZAG = _zigzag()
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def _word_at(_typing: Any, scan: Any, _at: Any) -> Any:
+    """Give the eight bytes of `scan` from index `at` as a big-endian number; the caller proves that they are there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(source, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.bswap(builder.load(place, align=1))
+
+    return types.uint64(scan, types.uint64), generate
 
 
 @inlined
@@ -158,7 +173,6 @@ def _is_padding(scan: Bytes, start: Any, end: Any) -> bool:
 @kernel
 def decode_scan(
     scan: Bytes,
-    words: Words,
     ends: Counts,
     grid: tuple[Any, Any, Any],
     blocks: NDArray[np.uint64],
@@ -183,54 +197,66 @@ def decode_scan(
     predictions = np.zeros(4, np.int64)
     mcu, column, row = _U0, _U0, _U0
     for segment in range(np.uint64(ends.size)):
-        start = ends[segment - _U1] if segment else _U0
-        position = start >> _U2
-        skipped = (start << np.uint64(3)) & np.uint64(31)
-        buffer = (np.uint64(words[position]) << _U32 | np.uint64(words[position + _U1])) << skipped
-        count = _U64 - skipped
-        position += _U2
-        end_bits = ends[segment] << np.uint64(3)
+        position = ends[segment - _U1] if segment else _U0
+        buffer, count = _U0, _U0
         predictions[:] = 0
         last = min(mcu + interval, mcus)
         while mcu < last:
             for number in range(np.uint64(blocks.shape[0])):
                 block = blocks[number]
-                if count <= _U32:
-                    buffer |= np.uint64(words[position]) << (_U32 - count)
-                    position += _U1
-                    count += _U32
+                table, quantiser = block[2], block[5]
+                buffer |= _word_at(scan, position) >> count
+                position += (_U63 - count) >> _U3
+                count |= _U56
                 entry = np.int64(tables[block[1] + (buffer >> _SHIFT)])
                 if entry & 255 == 0:
                     entry = _long_entry(buffer, entry, long_codes, block[3], True)
                     if entry & 255 == 0:
                         return BAD_CODE, mcu
-                used = np.uint64(entry & 255)
-                buffer <<= used
-                count -= used
+                buffer <<= np.uint64(entry & 255)
+                count -= np.uint64(entry & 255)
                 predictions[block[0]] = np.int32(predictions[block[0]] + (entry >> 16))
-                dc = predictions[block[0]] * quantisers[block[5]]
+                dc = predictions[block[0]] * quantisers[quantiser]
                 coefficients[0] = dc
                 k = _U1
-                table, quantiser = block[2], block[5]
                 while k < _U64:
-                    if count <= _U32:
-                        buffer |= np.uint64(words[position]) << (_U32 - count)
-                        position += _U1
-                        count += _U32
+                    buffer |= _word_at(scan, position) >> count
+                    position += (_U63 - count) >> _U3
+                    count |= _U56
                     entry = np.int64(tables[table + (buffer >> _SHIFT)])
                     if entry & 255 == 0:
                         entry = _long_entry(buffer, entry, long_codes, block[4], False)
                         if entry & 255 == 0:
                             return BAD_CODE, mcu
-                    used = np.uint64(entry & 255)
-                    buffer <<= used
-                    count -= used
+                    buffer <<= np.uint64(entry & 255)
+                    count -= np.uint64(entry & 255)
+                    k += np.uint64(entry >> 8) & _U255
+                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
+                    k += _U1
+                    # Two more that one look-up decides find enough bits in the buffer: 31 + 2 * 11 of 56.
+                    if k >= _U64:
+                        break
+                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                    if entry & 255 == 0:
+                        continue
+                    buffer <<= np.uint64(entry & 255)
+                    count -= np.uint64(entry & 255)
+                    k += np.uint64(entry >> 8) & _U255
+                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
+                    k += _U1
+                    if k >= _U64:
+                        break
+                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                    if entry & 255 == 0:
+                        continue
+                    buffer <<= np.uint64(entry & 255)
+                    count -= np.uint64(entry & 255)
                     k += np.uint64(entry >> 8) & _U255
                     coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
                     k += _U1
                 if _U64 < k < _AFTER_END:
                     return BAD_RUN, mcu
-                if (position << _U5) > end_bits + count:
+                if position << _U3 > (ends[segment] << _U3) + count:
                     return CUT_OFF, mcu
                 at = block[6] + column * block[8] + row * block[9]
                 if k == _AFTER_END:
@@ -246,7 +272,7 @@ def decode_scan(
                 column = _U0
                 row += _U1
             mcu += _U1
-        if not _is_padding(scan, ((position << _U5) - count + np.uint64(7)) >> np.uint64(3), ends[segment]):
+        if not _is_padding(scan, ((position << _U3) - count + _U7) >> _U3, ends[segment]):
             return LEFT_OVER, mcu
     return DECODED, mcu
 

@@ -124,7 +124,6 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
     tables, long_codes, quantisers = _tables(frame, scan, state)
     outcome, mcu = decode_scan(
         coded,
-        coded.view(">u4").astype(np.uint32),
         ends,
         (np.uint64(mcus), np.uint64(interval), np.uint64(across)),
         _blocks(frame, scan, planes),
