@@ -1,9 +1,9 @@
-"""From component planes to pixels: chrominance spread to full resolution, YCbCr turned to RGB, bit for bit as libjpeg.
+"""From component planes to pixels: chrominance spread to full resolution, bit for bit as libjpeg does it.
 
 Chrominance of half resolution is interpolated ("fancy upsampling": 3/4 of the nearer sample, 1/4 of the further),
 as the samples lie midway between pixels; of any other ratio it is repeated.
 Loops run over flat arrays with strides known to the compiler, else LLVM would not make vectors of them.
-Source: JFIF 1.02 (positions of samples, conversion); rounding as in the Independent JPEG Group's `jdsample`, `jdcolor`.
+Source: JFIF 1.02 (positions of samples); rounding as in the Independent JPEG Group's `jdsample`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .dct_pixels import PIXELS, write_pixels, write_rgb
 from .jit import inlined, kernel
 
 Samples = NDArray[Any]
@@ -26,11 +27,6 @@ DOWN = 2
 """Interpolate vertically: half as many rows."""
 BOTH = 3
 
-_HALF = 1 << 15
-_RED_OF_CR, _BLUE_OF_CB = 91881, 116130
-_GREEN_OF_CB, _GREEN_OF_CR = -22554, -46802
-"""1.402, 1.772, -0.34414 and -0.71414 in 16 bits of fraction."""
-_BLACK = np.int32(0)
 _U0, _U1, _U2, _U3 = (np.uint64(value) for value in range(4))
 
 
@@ -81,43 +77,27 @@ def _fill_line(
         _spread_across(sums, width, 8, 7, 4, lines, first)
 
 
-@inlined
-def _convert_to_rgb(lines: Line, pitch: Any, columns: Any, white: Any) -> None:
-    """Turn three lines of Y, Cb, Cr to red, green, blue within 0 to `white`, in place."""
-    centre = np.int32((white + 1) >> 1)
-    for x in range(columns):
-        y = np.int32(lines[x])
-        cb = np.int32(np.int32(lines[pitch + x]) - centre)
-        cr = np.int32(np.int32(lines[_U2 * pitch + x]) - centre)
-        red = np.int32(y + (np.int32(_RED_OF_CR * cr + _HALF) >> 16))
-        green = np.int32(y + (np.int32(_GREEN_OF_CB * cb + _GREEN_OF_CR * cr + _HALF) >> 16))
-        blue = np.int32(y + (np.int32(_BLUE_OF_CB * cb + _HALF) >> 16))
-        lines[x] = np.uint16(min(max(red, _BLACK), white))
-        lines[pitch + x] = np.uint16(min(max(green, _BLACK), white))
-        lines[_U2 * pitch + x] = np.uint16(min(max(blue, _BLACK), white))
-
-
 @kernel
 def merge_components(
-    planes: Samples, places: Layout, ratio: tuple[Any, Any], is_ycc: bool, white: Any, columns: Any, out: Samples
+    planes: Samples, places: Layout, ratio: tuple[Any, Any], is_ycc: bool, columns: Any, rows: Any, out: Samples
 ) -> None:
-    """Write the pixels of three components to `out` (flat); as RGB if `is_ycc`, else as they are.
+    """Write the pixels of three components to `out` (flat), as RGB if `is_ycc`, else as they are.
 
+    `out` is `3 * PIXELS` samples longer than the picture, for what is written there has no meaning.
     `places` has for each component: its start and samples a row in the flat `planes`; its rows and columns; its
-    sampling factors across and down; and how it is spread. `ratio` has the largest factors; `white` is an int32. The
+    sampling factors across and down; and how it is spread. `ratio` has the largest factors. The
     caller proves that rows and columns of each lie within `planes`, and cover the picture.
     """
-    # Repeated or doubled, the last sample of a row may go beyond the picture, by 3 pixels at most.
-    pitch = columns + np.uint64(4)
+    # Vectors go beyond a row, into what the next one overwrites; repeated samples do, by 3 pixels at most.
+    pitch = columns + PIXELS
     lines = np.zeros(_U3 * pitch, np.uint16)
     sums = np.zeros(pitch, np.uint16)
-    for y in range(np.uint64(out.size) // (_U3 * columns)):
+    for y in range(rows):
         for number in range(_U3):
             _fill_line(planes, places[number], y, ratio, sums, lines, number * pitch)
-        if is_ycc:
-            _convert_to_rgb(lines, pitch, columns, white)
         row = _U3 * columns * y
-        for x in range(columns):
-            out[row + _U3 * x] = lines[x]
-            out[row + _U3 * x + _U1] = lines[pitch + x]
-            out[row + _U3 * x + _U2] = lines[_U2 * pitch + x]
+        for x in range(_U0, columns, PIXELS):
+            if is_ycc:
+                write_rgb(lines, x, pitch, out, row + _U3 * x)
+            else:
+                write_pixels(lines, x, pitch, out, row + _U3 * x)

@@ -1,8 +1,8 @@
 """From the entropy-coded segments of a DCT scan to samples: Huffman decoding, dequantisation, inverse DCT.
 
-A first pass takes out stuffed zeros and finds the restart markers, so that the bit loop sees nothing but bits, as
-big-endian 32-bit words. One look-up in a table of `LOOKED_AT_BITS` gives length, run and value of a coefficient
-together. Every block is transformed as soon as it is decoded: a sequential scan needs no memory for coefficients.
+A first pass takes out stuffed zeros and finds the restart markers, so that the bit loop sees nothing but bits. One
+look-up in a table of `LOOKED_AT_BITS` gives length, run and value of a coefficient together. Every block is
+transformed as soon as it is decoded: a sequential scan needs no memory for coefficients.
 
 How an entry of a table reads: value in the upper 16 bits, signed; coefficients to step over in the next 8; bits used,
 code and value, in the lowest 8. Where the value does not fit the bits looked at, bits used are 0 and code length and
@@ -24,7 +24,6 @@ from .dct_inverse import fill_block, inverse_dct, inverse_dct_of_corner
 from .jit import inlined, kernel
 
 Bytes = NDArray[np.uint8]
-Words = NDArray[np.uint32]
 Counts = NDArray[np.uint64]
 
 LOOKED_AT_BITS = 11
@@ -33,8 +32,9 @@ LONG_CODE_WORDS = 17 + 17 + 256
 """For each table: by code length, the first 16-bit window beyond it, and index less code; then the symbols."""
 PADDED_COEFFICIENTS = 192
 """A step from coefficient 63 reaches 190: tables by coefficient go that far, so that no step needs a check."""
-PADDING_WORDS = 80
-"""A block takes at most 64 times 31 bits, 62 words: what a cut-off segment may be read beyond its end."""
+PADDING_BYTES = 320
+"""A block takes at most 64 times 31 bits, and eight bytes are loaded at a time: so far beyond its end may a segment be
+read before that is noticed."""
 
 DECODED = 0
 BAD_CODE = 1
@@ -56,6 +56,7 @@ _DUMMY = 64
 
 _U0, _U1, _U3, _U4, _U7, _U8, _U15, _U16 = (np.uint64(value) for value in (0, 1, 3, 4, 7, 8, 15, 16))
 _U48, _U56, _U63, _U64, _U255 = (np.uint64(value) for value in (48, 56, 63, 64, 255))
+_EACH_BYTE = np.uint64(0x0101010101010101)
 _AFTER_END = np.uint64(_END_OF_BLOCK_STEP + 2)
 """The coefficient reached by an end of block that follows the DC coefficient at once."""
 _AFTER_CORNER = _AFTER_END + np.uint64(9)
@@ -86,6 +87,19 @@ def _word_at(_typing: Any, scan: Any, _at: Any) -> Any:
         return builder.bswap(builder.load(place, align=1))
 
     return types.uint64(scan, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def _put_word(_typing: Any, scan: Any, _at: Any, _word: Any) -> Any:
+    """Write what `_word_at` gave to `scan` from index `at`; the caller proves that there is room."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        target = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(target, [arguments[1]]), ir.IntType(64).as_pointer())
+        builder.store(builder.bswap(arguments[2]), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(scan, types.uint64, types.uint64), generate
 
 
 @inlined
@@ -185,7 +199,7 @@ def decode_scan(
 ) -> tuple[Any, Any]:
     """Decode all segments of one scan to samples; give (outcome, number of the MCU it happened at).
 
-    `scan` is without stuffing and ends with `PADDING_WORDS` words; `words` are the same bytes as big-endian words.
+    `scan` is without stuffing and ends with `PADDING_BYTES`.
     `ends` has the byte after each segment; `grid` is (MCUs of the scan, MCUs a segment, MCUs in a row).
     `blocks` has for each block of an MCU: its component's place among the predictions; start of its DC and AC table
     in `tables` and in `long_codes` (4); start of its quantisation table in `quantisers`, whose tables are in zig-zag
@@ -281,12 +295,22 @@ def decode_scan(
 def unstuff(source: Bytes, start: int, scan: Bytes, ends: Counts) -> tuple[Any, Any]:
     """Copy entropy-coded segments to `scan`, without stuffed zeros; give (segments, offset of the marker after).
 
+    `scan` is at least as long as `source` from there.
     `source` is read from offset `start`; `ends` gets the byte of `scan` after each segment. Segments are -1 where a
     restart marker is out of order or one too many, then the offset is its own; 0 where no marker follows.
     """
     at, size = np.uint64(start), np.uint64(source.size)
     filled, segment = _U0, _U0
     while at < size:
+        while at + _U8 <= size:
+            word = _word_at(source, at)
+            if (~word - _EACH_BYTE) & word & (_EACH_BYTE << _U7):
+                break  # one of the eight bytes is 0xFF
+            _put_word(scan, filled, word)
+            filled += _U8
+            at += _U8
+        if at == size:
+            break
         byte = source[at]
         at += _U1
         if byte != 255:

@@ -9,6 +9,7 @@ Source: ITU-T T.81 (processes 1, 2 and 4).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,14 +25,23 @@ from .dct_huffman import (
     LEFT_OVER,
     LONG_CODE_WORDS,
     PADDED_COEFFICIENTS,
-    PADDING_WORDS,
+    PADDING_BYTES,
     TABLE_ENTRIES,
     ZIGZAG,
     build_table,
     decode_scan,
     unstuff,
 )
-from .dct_markers import CodingState, Component, FrameHeader, ScanHeader, read_to_scan, start_of_image
+from .dct_markers import (
+    CodingState,
+    Component,
+    FrameHeader,
+    HuffmanSpecification,
+    ScanHeader,
+    read_to_scan,
+    start_of_image,
+)
+from .dct_pixels import PIXELS
 
 Colour = Literal["MONO", "RGB", "YBR"]
 
@@ -111,7 +121,7 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
     mcu_rows, across = _mcu_grid(frame, scan, planes)
     mcus = mcu_rows * across
     interval = state.restart_interval or mcus
-    coded = np.zeros((source.size - scan.start + 3) // 4 * 4 + 4 * PADDING_WORDS, np.uint8)
+    coded = np.zeros(source.size - scan.start + PADDING_BYTES, np.uint8)
     ends = np.zeros(-(-mcus // interval), np.uint64)
     segments, position = unstuff(source, scan.start, coded, ends)
     if segments == 0:
@@ -121,7 +131,9 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
             f"the scan at byte {scan.start} has {ends.size} restart intervals: the marker at byte {position} "
             "is out of order"
         )
-    tables, long_codes, quantisers = _tables(frame, scan, state)
+    tables, long_codes = _tables(
+        tuple(state.huffman[key] for _, dc, ac in scan.components for key in ((0, dc), (1, ac)))
+    )
     outcome, mcu = decode_scan(
         coded,
         ends,
@@ -130,7 +142,7 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
         tables,
         long_codes,
         ZIGZAG,
-        quantisers,
+        _quantisers(frame, scan, state),
         (1 << frame.precision) - 1,
         planes.samples,
     )
@@ -174,26 +186,26 @@ def _blocks(frame: FrameHeader, scan: ScanHeader, planes: _Planes) -> NDArray[np
     return np.array(blocks, np.uint64)
 
 
-def _tables(
-    frame: FrameHeader, scan: ScanHeader, state: CodingState
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Give look-up tables, long codes and quantisers of the scan's components, each one after the other."""
-    count = len(scan.components)
-    tables = np.empty((count, 2, TABLE_ENTRIES), np.int32)
-    long_codes = np.zeros((count, 2, LONG_CODE_WORDS), np.int32)
-    quantisers = np.zeros((count, PADDED_COEFFICIENTS), np.int32)
-    for place, (index, dc, ac) in enumerate(scan.components):
+def _quantisers(frame: FrameHeader, scan: ScanHeader, state: CodingState) -> NDArray[np.int32]:
+    """Give the quantisation tables of the scan's components, one after the other."""
+    quantisers = np.zeros((len(scan.components), PADDED_COEFFICIENTS), np.int32)
+    for place, (index, _, _) in enumerate(scan.components):
         quantisers[place, :64] = state.quantisers[frame.components[index].quantiser]
-        for kind, destination in enumerate((dc, ac)):
-            specification = state.huffman[kind, destination]
-            build_table(
-                np.frombuffer(specification.counts, np.uint8),
-                np.frombuffer(specification.symbols, np.uint8),
-                kind == 0,
-                tables[place, kind],
-                long_codes[place, kind],
-            )
-    return tables.reshape(-1), long_codes.reshape(-1), quantisers.reshape(-1)
+    return quantisers.reshape(-1)
+
+
+@lru_cache(maxsize=16)
+def _tables(specifications: tuple[HuffmanSpecification, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Give look-up tables and long codes, DC and AC in turn, one after the other.
+
+    Kept, for the frames of an instance mostly share them: to build those of a colour image takes 15 µs.
+    """
+    tables = np.empty((len(specifications), TABLE_ENTRIES), np.int32)
+    long_codes = np.zeros((len(specifications), LONG_CODE_WORDS), np.int32)
+    for place, specification in enumerate(specifications):
+        counts, symbols = (np.frombuffer(part, np.uint8) for part in (specification.counts, specification.symbols))
+        build_table(counts, symbols, place % 2 == 0, tables[place], long_codes[place])
+    return tables.reshape(-1), long_codes.reshape(-1)
 
 
 def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> DctImage:
@@ -217,17 +229,19 @@ def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> 
         ],
         np.uint64,
     )
-    out = np.empty((frame.rows, frame.columns, 3), planes.samples.dtype)
+    size = frame.rows * frame.columns * 3
+    out = np.empty(size + 3 * int(PIXELS), planes.samples.dtype)
     dct_colour.merge_components(
         planes.samples,
         places,
         (np.uint64(frame.most_across), np.uint64(frame.most_down)),
         is_ycc and to_rgb,
-        np.int32((1 << frame.precision) - 1),
         np.uint64(frame.columns),
-        out.reshape(-1),
+        np.uint64(frame.rows),
+        out,
     )
-    return DctImage(out, "RGB" if to_rgb or not is_ycc else "YBR")
+    pixels = out[:size].reshape(frame.rows, frame.columns, 3)
+    return DctImage(pixels, "RGB" if to_rgb or not is_ycc else "YBR")
 
 
 def _spread(frame: FrameHeader, component: Component) -> int:
