@@ -17,8 +17,8 @@ from .dct_pixels import PIXELS, write_pixels, write_rgb
 from .jit import inlined, kernel
 
 Samples = NDArray[Any]
-Layout = NDArray[np.uint64]
-Line = NDArray[np.uint16]
+Place = tuple[Any, ...]
+Sums = NDArray[np.uint16]
 
 REPEAT = 0
 ACROSS = 1
@@ -26,78 +26,92 @@ ACROSS = 1
 DOWN = 2
 """Interpolate vertically: half as many rows."""
 BOTH = 3
+WHOLE = 4
+"""There is nothing to do: as many samples as pixels."""
 
 _U0, _U1, _U2, _U3 = (np.uint64(value) for value in range(4))
 
 
 @inlined
-def _weight_rows(plane: Samples, place: Layout, y: Any, line: Line, first: Any) -> None:
-    """Put 3 times the nearer sample plus the one above or below it in `line`, from `first`."""
+def _further_row(place: Place, y: Any) -> Any:
+    """Give where the row begins that is second nearest to row `y` of the picture, with half as many rows."""
     near = y >> _U1
     far = min(near + _U1, place[2] - _U1) if y & _U1 else max(near, _U1) - _U1
-    nearer, further = place[0] + near * place[1], place[0] + far * place[1]
-    for x in range(place[3]):
-        line[first + x] = np.uint16(plane[nearer + x] * 3 + plane[further + x])
+    return place[0] + far * place[1]
 
 
 @inlined
-def _spread_across(sums: Line, width: Any, left: int, right: int, bits: int, lines: Line, first: Any) -> None:
-    """Put two pixels a sample in `lines`, weights 3 to 1, of `sums` that hold the samples from index 1."""
+def _spread_across(sums: Sums, width: Any, left: int, right: int, bits: int, planes: Samples, first: Any) -> None:
+    """Write two pixels a sample, weights 3 to 1, of `sums` that hold the samples from index 1."""
     sums[0], sums[width + _U1] = sums[1], sums[width]
     for x in range(width):
         three = np.uint32(sums[x + _U1]) * np.uint32(3)
-        lines[first + _U2 * x] = np.uint16(np.uint32(three + sums[x] + left) >> bits)
-        lines[first + _U2 * x + _U1] = np.uint16(np.uint32(three + sums[x + _U2] + right) >> bits)
+        planes[first + _U2 * x] = np.uint32(three + sums[x] + left) >> bits
+        planes[first + _U2 * x + _U1] = np.uint32(three + sums[x + _U2] + right) >> bits
 
 
 @inlined
-def _fill_line(
-    plane: Samples, place: Layout, y: Any, ratio: tuple[Any, Any], sums: Line, lines: Line, first: Any
-) -> None:
-    """Put row `y` of one component, at the picture's resolution, in `lines` from `first`."""
-    width = place[3]
+def _spread_row(planes: Samples, place: Place, y: Any, ratio: tuple[Any, Any], sums: Sums, first: Any) -> Any:
+    """Give where row `y` of a component begins, at the picture's resolution: its own row, or `first`, written now."""
+    width, mode = place[3], place[6]
+    if mode == WHOLE:
+        return place[0] + y * place[1]
     row = place[0] + y * place[5] // ratio[1] * place[1]
-    if place[6] == REPEAT and place[4] == ratio[0]:
-        for x in range(width):
-            lines[first + x] = plane[row + x]
-    elif place[6] == REPEAT:
+    if mode == REPEAT:
         for x in range(width * ratio[0] // place[4]):
-            lines[first + x] = plane[row + x * place[4] // ratio[0]]
-    elif place[6] == ACROSS:
+            planes[first + x] = planes[row + x * place[4] // ratio[0]]
+    elif mode == ACROSS:
         for x in range(width):
-            sums[x + _U1] = plane[row + x]
-        _spread_across(sums, width, 1, 2, 2, lines, first)
-    elif place[6] == DOWN:
-        _weight_rows(plane, place, y, lines, first)
-        rounding = np.uint32(_U1 + (y & _U1))
+            sums[x + _U1] = planes[row + x]
+        _spread_across(sums, width, 1, 2, 2, planes, first)
+    elif mode == DOWN:
+        further, rounding = _further_row(place, y), np.uint32(_U1 + (y & _U1))
         for x in range(width):
-            lines[first + x] = np.uint16(np.uint32(lines[first + x] + rounding) >> 2)
+            planes[first + x] = np.uint32(np.uint32(planes[row + x]) * 3 + planes[further + x] + rounding) >> 2
     else:
-        _weight_rows(plane, place, y, sums, _U1)
-        _spread_across(sums, width, 8, 7, 4, lines, first)
+        further = _further_row(place, y)
+        for x in range(width):
+            sums[x + _U1] = np.uint32(planes[row + x]) * 3 + planes[further + x]
+        _spread_across(sums, width, 8, 7, 4, planes, first)
+    return first
+
+
+def row_room(columns: int) -> int:
+    """Give the samples that `planes` must have beyond its components, for each of three.
+
+    Vectors read beyond a row of the picture; repeated samples are written there, by 3 pixels at most.
+    """
+    return columns + int(PIXELS)
 
 
 @kernel
 def merge_components(
-    planes: Samples, places: Layout, ratio: tuple[Any, Any], is_ycc: bool, columns: Any, rows: Any, out: Samples
+    planes: Samples,
+    places: tuple[Place, ...],
+    ratio: tuple[Any, Any],
+    is_ycc: bool,
+    columns: Any,
+    rows: Any,
+    out: Samples,
 ) -> None:
     """Write the pixels of three components to `out` (flat), as RGB if `is_ycc`, else as they are.
 
-    `out` is `3 * PIXELS` samples longer than the picture, for what is written there has no meaning.
-    `places` has for each component: its start and samples a row in the flat `planes`; its rows and columns; its
-    sampling factors across and down; and how it is spread. `ratio` has the largest factors. The
-    caller proves that rows and columns of each lie within `planes`, and cover the picture.
+    `out` is `3 * PIXELS` samples longer than the picture, `planes` has `3 * row_room` at its end: what is written there
+    has no meaning. `places` tells of each component: its start and samples a row in the flat `planes`; its rows and
+    columns; its sampling factors across and down; and how it is spread. `ratio` has the largest factors. All are
+    uint64; in tuples, as each slice of an array would count references, at 30 ns a row of pixels. The caller proves
+    that rows and columns of each component lie within `planes`, and cover the picture.
     """
-    # Vectors go beyond a row, into what the next one overwrites; repeated samples do, by 3 pixels at most.
-    pitch = columns + PIXELS
-    lines = np.zeros(_U3 * pitch, np.uint16)
-    sums = np.zeros(pitch, np.uint16)
+    room = columns + PIXELS
+    spare = np.uint64(planes.size) - _U3 * room
+    sums = np.zeros(room, np.uint16)
     for y in range(rows):
-        for number in range(_U3):
-            _fill_line(planes, places[number], y, ratio, sums, lines, number * pitch)
-        row = _U3 * columns * y
+        first = _spread_row(planes, places[0], y, ratio, sums, spare)
+        second = _spread_row(planes, places[1], y, ratio, sums, spare + room)
+        third = _spread_row(planes, places[2], y, ratio, sums, spare + _U2 * room)
+        at = _U3 * columns * y
         for x in range(_U0, columns, PIXELS):
             if is_ycc:
-                write_rgb(lines, x, pitch, out, row + _U3 * x)
+                write_rgb(planes, first + x, second + x, third + x, out, at + _U3 * x)
             else:
-                write_pixels(lines, x, pitch, out, row + _U3 * x)
+                write_pixels(planes, first + x, second + x, third + x, out, at + _U3 * x)

@@ -18,7 +18,7 @@ PIXELS = np.uint64(16)
 """How many pixels each call reads and writes."""
 
 _COUNT = int(PIXELS)
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _WIDE = ir.VectorType(_I32, _COUNT)
 _FRACTION_BITS = 16
 _HALF = 1 << (_FRACTION_BITS - 1)
@@ -28,14 +28,12 @@ def _splat(value: int) -> ir.Constant:
     return ir.Constant(_WIDE, [value] * _COUNT)
 
 
-def _loaded(builder: Any, lines: Any, x: Any, pitch: Any) -> list[Any]:
-    """Give sixteen samples of each of the three lines, in 32 bits."""
-    vectors = []
-    for number in range(3):
-        index = builder.add(x, builder.mul(pitch, ir.Constant(_I64, number)))
-        place = builder.bitcast(builder.gep(lines, [index]), ir.VectorType(_I16, _COUNT).as_pointer())
-        vectors.append(builder.zext(builder.load(place, align=2), _WIDE))
-    return vectors
+def _loaded(builder: Any, planes: Any, indices: list[Any], width: int) -> list[Any]:
+    """Give sixteen samples from each of the indices, in 32 bits."""
+    places = (builder.gep(planes, [index]) for index in indices)
+    pointer = ir.VectorType(ir.IntType(width), _COUNT).as_pointer()
+    vectors = (builder.load(builder.bitcast(place, pointer), align=width // 8) for place in places)
+    return [builder.zext(vector, _WIDE) for vector in vectors]
 
 
 def _converted(builder: Any, samples: list[Any], white: int) -> list[Any]:
@@ -75,32 +73,32 @@ def _stored(builder: Any, vectors: list[Any], out: Any, at: Any, width: int) -> 
         builder.store(row, builder.bitcast(place, narrow.as_pointer()), align=width // 8)
 
 
-def _generator(is_converted: bool) -> Any:
+def _writer(planes: Any, out: Any, is_converted: bool) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lines, out = (
-            context.make_array(signature.args[place])(context, builder, arguments[place]).data for place in (0, 3)
+        held, target = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]).data for place in (0, 4)
         )
-        width = signature.args[3].dtype.bitwidth
-        vectors = _loaded(builder, lines, arguments[1], arguments[2])
+        width = out.dtype.bitwidth
+        vectors = _loaded(builder, held, arguments[1:4], width)
         if is_converted:
             vectors = _converted(builder, vectors, 255 if width == 8 else 4095)
-        _stored(builder, vectors, out, arguments[4], width)
+        _stored(builder, vectors, target, arguments[5], width)
         return context.get_dummy_value()
 
-    return generate
+    return types.void(planes, *[types.uint64] * 3, out, types.uint64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def write_rgb(_typing: Any, lines: Any, _x: Any, _pitch: Any, out: Any, _at: Any) -> Any:
-    """Convert 16 pixels from `x` on of three lines of Y, Cb, Cr, `pitch` apart in `lines` (uint16).
+def write_rgb(_typing: Any, planes: Any, _first: Any, _second: Any, _third: Any, out: Any, _at: Any) -> Any:
+    """Convert 16 pixels whose Y, Cb, Cr stand from three indices on in the flat array `planes`.
 
-    Writes 48 samples to the flat array `out` from `at`: of 8 bits where it is uint8, of 12 where it is uint16.
+    Writes 48 samples to the flat array `out` from `at`: of 8 bits where both are uint8, of 12 where they are uint16.
     Nothing is checked: the caller proves that all lie within.
     """
-    return types.void(lines, types.uint64, types.uint64, out, types.uint64), _generator(is_converted=True)
+    return _writer(planes, out, is_converted=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def write_pixels(_typing: Any, lines: Any, _x: Any, _pitch: Any, out: Any, _at: Any) -> Any:
+def write_pixels(_typing: Any, planes: Any, _first: Any, _second: Any, _third: Any, out: Any, _at: Any) -> Any:
     """As `write_rgb`, but the samples as they are."""
-    return types.void(lines, types.uint64, types.uint64, out, types.uint64), _generator(is_converted=False)
+    return _writer(planes, out, is_converted=False)

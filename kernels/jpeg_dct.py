@@ -63,7 +63,7 @@ class DctImage(NamedTuple):
 
 
 class _Planes:
-    """All components' samples in one flat array, each padded to whole MCUs."""
+    """All components' samples in one flat array, each padded to whole MCUs; then room for three rows."""
 
     def __init__(self, frame: FrameHeader) -> None:
         self.mcu_rows = -(-frame.rows // (8 * frame.most_down))
@@ -74,7 +74,8 @@ class _Planes:
             for component, stride in zip(frame.components, self.strides, strict=True)
         ]
         self.starts = [sum(sizes[:index]) for index in range(len(sizes))]
-        self.samples = np.empty(sum(sizes), np.uint8 if frame.precision == 8 else np.uint16)
+        spare = 3 * dct_colour.row_room(frame.columns) if len(sizes) == 3 else 0
+        self.samples = np.empty(sum(sizes) + spare, np.uint8 if frame.precision == 8 else np.uint16)
 
 
 def decode_jpeg_dct(
@@ -215,19 +216,9 @@ def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> 
     if len(frame.components) == 1:
         plane = planes.samples.reshape(-1, planes.strides[0])
         return DctImage(np.ascontiguousarray(plane[: frame.rows, : frame.columns]), "MONO")
-    places = np.array(
-        [
-            (
-                planes.starts[index],
-                planes.strides[index],
-                *frame.size_of(component),
-                component.across,
-                component.down,
-                _spread(frame, component),
-            )
-            for index, component in enumerate(frame.components)
-        ],
-        np.uint64,
+    places = tuple(
+        tuple(map(np.uint64, (start, stride, *frame.size_of(part), part.across, part.down, _spread(frame, part))))
+        for part, start, stride in zip(frame.components, planes.starts, planes.strides, strict=True)
     )
     size = frame.rows * frame.columns * 3
     out = np.empty(size + 3 * int(PIXELS), planes.samples.dtype)
@@ -249,6 +240,8 @@ def _spread(frame: FrameHeader, component: Component) -> int:
     halves = (2 * component.across == frame.most_across, 2 * component.down == frame.most_down)
     whole = (component.across == frame.most_across, component.down == frame.most_down)
     is_wide = frame.size_of(component)[1] > 2
+    if whole == (True, True):
+        return dct_colour.WHOLE
     if halves[0] and whole[1] and is_wide:
         return dct_colour.ACROSS
     if whole[0] and halves[1]:

@@ -98,13 +98,17 @@ def test_colour_images_decode_as_with_libjpeg_turbo(bits, shape, sampling):
         assert plain.colour == "YBR"
 
 
+def fit_an_mcu(samplings):
+    return sum(h * v for h, v in samplings) <= 10
+
+
 FACTORS = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
 @settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 70), st.integers(1, 70)),
-    st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2])), min_size=3, max_size=3),
+    st.lists(st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2])), min_size=3, max_size=3).filter(fit_an_mcu),
     st.sampled_from([[[0, 1, 2]], [[0], [1], [2]], [[2], [0, 1]], [[1], [0, 2]], [[2], [1], [0]]]),
     st.sampled_from([0, 1, 2, 5]),
     st.sampled_from([8, 12]),
@@ -242,6 +246,15 @@ def replaced(coded, marker, change):
 def test_components_of_a_scan_out_of_order_are_an_error(scans):
     with pytest.raises(DecodeError, match="order"):
         decoded(made_up((16, 24), [(1, 1)] * 3, scans=scans), (16, 24, 3))
+
+
+def test_an_mcu_of_more_than_ten_blocks_is_an_error_but_its_components_alone_are_not():
+    factors = [(2, 2)] * 3
+    apart = made_up((16, 24), factors, scans=[[0], [1], [2]])
+
+    assert np.array_equal(decoded(apart, (16, 24, 3)).samples, imagecodecs.jpeg8_decode(apart))
+    with pytest.raises(DecodeError, match="10 blocks"):
+        decoded(made_up((16, 24), factors), (16, 24, 3))
 
 
 DAMAGES = {
