@@ -242,32 +242,17 @@ def decode_scan(
                         entry = _long_entry(buffer, entry, long_codes, block[4], False)
                         if entry & 255 == 0:
                             return BAD_CODE, mcu
-                    buffer <<= np.uint64(entry & 255)
-                    count -= np.uint64(entry & 255)
-                    k += np.uint64(entry >> 8) & _U255
-                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
-                    k += _U1
                     # Two more that one look-up decides find enough bits in the buffer: 31 + 2 * 11 of 56.
-                    if k >= _U64:
-                        break
-                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
-                    if entry & 255 == 0:
-                        continue
-                    buffer <<= np.uint64(entry & 255)
-                    count -= np.uint64(entry & 255)
-                    k += np.uint64(entry >> 8) & _U255
-                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
-                    k += _U1
-                    if k >= _U64:
-                        break
-                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
-                    if entry & 255 == 0:
-                        continue
-                    buffer <<= np.uint64(entry & 255)
-                    count -= np.uint64(entry & 255)
-                    k += np.uint64(entry >> 8) & _U255
-                    coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
-                    k += _U1
+                    for turn in range(3):
+                        if turn > 0:
+                            entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                            if k >= _U64 or entry & 255 == 0:
+                                break
+                        buffer <<= np.uint64(entry & 255)
+                        count -= np.uint64(entry & 255)
+                        k += np.uint64(entry >> 8) & _U255
+                        coefficients[np.uint64(order[k])] = (entry >> 16) * quantisers[quantiser + k]
+                        k += _U1
                 if _U64 < k < _AFTER_END:
                     return BAD_RUN, mcu
                 if position << _U3 > (ends[segment] << _U3) + count:
