@@ -206,6 +206,8 @@ def _tables(specifications: tuple[HuffmanSpecification, ...]) -> tuple[NDArray[n
     for place, specification in enumerate(specifications):
         counts, symbols = (np.frombuffer(part, np.uint8) for part in (specification.counts, specification.symbols))
         build_table(counts, symbols, place % 2 == 0, tables[place], long_codes[place])
+    for shared in (tables, long_codes):
+        shared.flags.writeable = False
     return tables.reshape(-1), long_codes.reshape(-1)
 
 

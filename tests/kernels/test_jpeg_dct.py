@@ -165,6 +165,21 @@ def test_long_codes_and_large_values_need_more_than_one_look_up():
     assert np.array_equal(decoded(coded, (64, 64)).samples, imagecodecs.jpeg8_decode(coded))
 
 
+def test_the_inverse_transform_is_within_one_level_of_the_formula():
+    rng = np.random.default_rng(3)
+    waves = np.cos(np.outer(2 * np.arange(8) + 1, np.arange(8)) * np.pi / 16) / 2
+    waves[:, 0] /= np.sqrt(2)
+    for bits in (8, 12):
+        for block in random_blocks(rng, 200, 30 << (bits - 8)).tolist():
+            component = {"id": 1, "h": 1, "v": 1, "q": [1] * 64, "blocks": {(0, 0): block}}
+            coded = encode((8, 8), [component], scans=[[0]], precision=bits)
+
+            level = waves @ np.array(block).reshape(8, 8) @ waves.T + (1 << (bits - 1))
+
+            difference = decoded(coded, (8, 8)).samples - np.clip(level, 0, (1 << bits) - 1)
+            assert np.abs(difference).max() <= 1
+
+
 APP14 = b"Adobe\0\x64\0\0\0\0"
 COLOURS = [
     (b"", (1, 2, 3), "YBR"),
@@ -275,6 +290,7 @@ DAMAGES = {
     "no rows": lambda coded: replaced(coded, 0xC1, lambda body: body[:1] + b"\0\0" + body[3:]),
     "another component": lambda coded: replaced(coded, 0xDA, lambda body: body[:1] + b"\x09" + body[2:]),
     "short scan header": lambda coded: replaced(coded, 0xDA, lambda body: body[:-1]),
+    "a table without codes": lambda coded: replaced(coded, 0xC4, lambda body: body[:1] + bytes(16)),
     "too many codes": lambda coded: replaced(coded, 0xC4, lambda body: body[:1] + b"\x03" + body[2:] + bytes(9)),
     "a table cut off": lambda coded: replaced(coded, 0xC4, lambda body: body[:-1]),
     "a difference of 16 bits": lambda coded: replaced(coded, 0xC4, lambda body: body[:-1] + b"\x10"),
