@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dct_pixels import PIXELS, write_pixels, write_rgb
+from .dct_pixels import PIXELS, spread_samples, spread_sums, write_pixels, write_rgb
 from .jit import inlined, kernel
 
 Samples = NDArray[Any]
@@ -41,16 +41,6 @@ def _further_row(place: Place, y: Any) -> Any:
 
 
 @inlined
-def _spread_across(sums: Sums, width: Any, left: int, right: int, bits: int, planes: Samples, first: Any) -> None:
-    """Write two pixels a sample, weights 3 to 1, of `sums` that hold the samples from index 1."""
-    sums[0], sums[width + _U1] = sums[1], sums[width]
-    for x in range(width):
-        three = np.uint32(sums[x + _U1]) * np.uint32(3)
-        planes[first + _U2 * x] = np.uint32(three + sums[x] + left) >> bits
-        planes[first + _U2 * x + _U1] = np.uint32(three + sums[x + _U2] + right) >> bits
-
-
-@inlined
 def _spread_row(planes: Samples, place: Place, y: Any, ratio: tuple[Any, Any], sums: Sums, first: Any) -> Any:
     """Give where row `y` of a component begins, at the picture's resolution: its own row, or `first`, written now."""
     width, mode = place[3], place[6]
@@ -63,7 +53,9 @@ def _spread_row(planes: Samples, place: Place, y: Any, ratio: tuple[Any, Any], s
     elif mode == ACROSS:
         for x in range(width):
             sums[x + _U1] = planes[row + x]
-        _spread_across(sums, width, 1, 2, 2, planes, first)
+        sums[0], sums[width + _U1] = sums[1], sums[width]
+        for x in range(_U0, width, PIXELS):
+            spread_samples(sums, x, planes, first + _U2 * x)
     elif mode == DOWN:
         further, rounding = _further_row(place, y), np.uint32(_U1 + (y & _U1))
         for x in range(width):
@@ -72,16 +64,18 @@ def _spread_row(planes: Samples, place: Place, y: Any, ratio: tuple[Any, Any], s
         further = _further_row(place, y)
         for x in range(width):
             sums[x + _U1] = np.uint32(planes[row + x]) * 3 + planes[further + x]
-        _spread_across(sums, width, 8, 7, 4, planes, first)
+        sums[0], sums[width + _U1] = sums[1], sums[width]
+        for x in range(_U0, width, PIXELS):
+            spread_sums(sums, x, planes, first + _U2 * x)
     return first
 
 
 def row_room(columns: int) -> int:
     """Give the samples that `planes` must have beyond its components, for each of three.
 
-    Vectors read beyond a row of the picture; repeated samples are written there, by 3 pixels at most.
+    Vectors read and write beyond a row of the picture, by less than 32 pixels; repeated samples by 3 at most.
     """
-    return columns + int(PIXELS)
+    return columns + 2 * int(PIXELS)
 
 
 @kernel
@@ -102,7 +96,7 @@ def merge_components(
     uint64; in tuples, as each slice of an array would count references, at 30 ns a row of pixels. The caller proves
     that rows and columns of each component lie within `planes`, and cover the picture.
     """
-    room = columns + PIXELS
+    room = columns + _U2 * PIXELS
     spare = np.uint64(planes.size) - _U3 * room
     sums = np.zeros(room, np.uint16)
     for y in range(rows):

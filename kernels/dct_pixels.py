@@ -102,3 +102,44 @@ def write_rgb(_typing: Any, planes: Any, _first: Any, _second: Any, _third: Any,
 def write_pixels(_typing: Any, planes: Any, _first: Any, _second: Any, _third: Any, out: Any, _at: Any) -> Any:
     """As `write_rgb`, but the samples as they are."""
     return _writer(planes, out, is_converted=False)
+
+
+def _spreader(sums: Any, planes: Any, before_and_after: tuple[int, int], bits: int) -> Any:
+    """Give signature and generator for two pixels a sample: weights 3 and 1 of it and of the one before, or after."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held, target = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]).data for place in (0, 2)
+        )
+        wide = ir.VectorType(ir.IntType(16), _COUNT)
+        narrow = ir.VectorType(ir.IntType(planes.dtype.bitwidth), 2 * _COUNT)
+
+        def loaded(offset: int) -> Any:
+            place = builder.gep(held, [builder.add(arguments[1], ir.Constant(_I64, offset))])
+            return builder.load(builder.bitcast(place, wide.as_pointer()), align=2)
+
+        three = builder.mul(loaded(1), ir.Constant(wide, [3] * _COUNT))
+        pixels = []
+        for offset, rounding in zip((0, 2), before_and_after, strict=True):
+            total = builder.add(builder.add(three, loaded(offset)), ir.Constant(wide, [rounding] * _COUNT))
+            pixels.append(builder.lshr(total, ir.Constant(wide, [bits] * _COUNT)))
+        mask = [number // 2 + _COUNT * (number % 2) for number in range(2 * _COUNT)]
+        row = builder.shuffle_vector(*pixels, ir.Constant(ir.VectorType(_I32, 2 * _COUNT), mask))
+        row = row if planes.dtype.bitwidth == 16 else builder.trunc(row, narrow)
+        place = builder.bitcast(builder.gep(target, [arguments[3]]), narrow.as_pointer())
+        builder.store(row, place, align=planes.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.uint64, planes, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def spread_samples(_typing: Any, sums: Any, _x: Any, planes: Any, _at: Any) -> Any:
+    """Write 32 pixels to `planes` from `at` of 16 samples of `sums` (uint16) from `x + 1`; both neighbours are read."""
+    return _spreader(sums, planes, (1, 2), 2)
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def spread_sums(_typing: Any, sums: Any, _x: Any, planes: Any, _at: Any) -> Any:
+    """As `spread_samples`, where `sums` are 4 times the samples, weighted over two rows: 16 bits just suffice."""
+    return _spreader(sums, planes, (8, 7), 4)
