@@ -33,6 +33,13 @@ _U0, _U1, _U2, _U3 = (np.uint64(value) for value in range(4))
 
 
 @inlined
+def _place(layout: NDArray[np.uint64], number: Any) -> Place:
+    """Give one component's row of `layout`."""
+    row = layout[number]
+    return row[0], row[1], row[2], row[3], row[4], row[5], row[6]
+
+
+@inlined
 def _further_row(place: Place, y: Any) -> Any:
     """Give where the row begins that is second nearest to row `y` of the picture, with half as many rows."""
     near = y >> _U1
@@ -81,21 +88,24 @@ def row_room(columns: int) -> int:
 @kernel
 def merge_components(
     planes: Samples,
-    places: tuple[Place, ...],
-    ratio: tuple[Any, Any],
+    layout: NDArray[np.uint64],
+    most: tuple[int, int],
     is_ycc: bool,
-    columns: Any,
-    rows: Any,
+    size: tuple[int, int],
     out: Samples,
 ) -> None:
     """Write the pixels of three components to `out` (flat), as RGB if `is_ycc`, else as they are.
 
     `out` is `3 * PIXELS` samples longer than the picture, `planes` has `3 * row_room` at its end: what is written there
-    has no meaning. `places` tells of each component: its start and samples a row in the flat `planes`; its rows and
-    columns; its sampling factors across and down; and how it is spread. `ratio` has the largest factors. All are
-    uint64; in tuples, as each slice of an array would count references, at 30 ns a row of pixels. The caller proves
-    that rows and columns of each component lie within `planes`, and cover the picture.
+    has no meaning. `layout` tells of each component, (3, 7): its start and samples a row in the flat `planes`; its rows
+    and columns; its sampling factors across and down; and how it is spread. `most` has the largest factors, across and
+    down; `size` is (rows, columns). The caller proves that rows and columns of each component lie within `planes`, and
+    cover the picture.
     """
+    ratio = np.uint64(most[0]), np.uint64(most[1])
+    rows, columns = np.uint64(size[0]), np.uint64(size[1])
+    # As tuples, for each slice of an array counts references, which takes 30 ns a row of pixels.
+    places = _place(layout, _U0), _place(layout, _U1), _place(layout, _U2)
     room = columns + _U2 * PIXELS
     spare = np.uint64(planes.size) - _U3 * room
     sums = np.zeros(room, np.uint16)

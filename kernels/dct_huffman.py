@@ -188,7 +188,7 @@ def _is_padding(scan: Bytes, start: Any, end: Any) -> bool:
 def decode_scan(
     scan: Bytes,
     ends: Counts,
-    grid: tuple[Any, Any, Any],
+    grid: tuple[int, int, int],
     blocks: NDArray[np.uint64],
     tables: NDArray[np.int32],
     long_codes: NDArray[np.int32],
@@ -206,7 +206,7 @@ def decode_scan(
     MCU to MCU, and from one row of MCUs to the next. `white` is the largest sample. The caller proves that all blocks
     of all MCUs lie within `samples`. In one piece, for a call a block would cost more than most blocks (60 ns).
     """
-    mcus, interval, across = grid
+    mcus, interval, across = np.uint64(grid[0]), np.uint64(grid[1]), np.uint64(grid[2])
     coefficients = np.zeros(_DUMMY + 8, np.int32)
     predictions = np.zeros(4, np.int64)
     mcu, column, row = _U0, _U0, _U0

@@ -138,7 +138,7 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
     outcome, mcu = decode_scan(
         coded,
         ends,
-        (np.uint64(mcus), np.uint64(interval), np.uint64(across)),
+        (mcus, interval, across),
         _blocks(frame, scan, planes),
         tables,
         long_codes,
@@ -218,19 +218,18 @@ def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> 
     if len(frame.components) == 1:
         plane = planes.samples.reshape(-1, planes.strides[0])
         return DctImage(np.ascontiguousarray(plane[: frame.rows, : frame.columns]), "MONO")
-    places = tuple(
-        tuple(map(np.uint64, (start, stride, *frame.size_of(part), part.across, part.down, _spread(frame, part))))
+    layout = [
+        (start, stride, *frame.size_of(part), part.across, part.down, _spread(frame, part))
         for part, start, stride in zip(frame.components, planes.starts, planes.strides, strict=True)
-    )
+    ]
     size = frame.rows * frame.columns * 3
     out = np.empty(size + 3 * int(PIXELS), planes.samples.dtype)
     dct_colour.merge_components(
         planes.samples,
-        places,
-        (np.uint64(frame.most_across), np.uint64(frame.most_down)),
+        np.array(layout, np.uint64),
+        (frame.most_across, frame.most_down),
         is_ycc and to_rgb,
-        np.uint64(frame.columns),
-        np.uint64(frame.rows),
+        (frame.rows, frame.columns),
         out,
     )
     pixels = out[:size].reshape(frame.rows, frame.columns, 3)
