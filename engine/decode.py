@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
+from ..kernels.jpeg_dct import decode_jpeg_dct
 from ..kernels.jpeg_lossless import decode_jpeg_lossless
 from ..kernels.jpeg_ls import decode_jpeg_ls
 from ..kernels.rle import decode_rle
@@ -37,6 +38,7 @@ MAXIMUM_FRAME_BYTES = 2 << 30
 """No decoder is asked for a larger frame: headers of a few bytes can declare any size."""
 
 _YBR = ("YBR_FULL", "YBR_FULL_422")
+_JPEG_SEQUENTIAL = (0xC0, 0xC1)
 _JPEG_LOSSLESS = 0xC3
 _EOI = b"\xff\xd9"
 _EOI_SEARCHED_BYTES = 1024
@@ -200,6 +202,19 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
     return _shaped(values, description, photometric)
 
 
+def _decode_jpeg_sequential(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Decode JPEG Baseline and Extended with our kernels where they are faster, else as `_decode_jpeg`."""
+    header = read_jpeg_header(codestream)
+    _check_header(header, description)
+    if header.process not in _JPEG_SEQUENTIAL or not _is_faster_here(header):
+        return _decode_jpeg(codestream, description)
+    is_ycc = description.samples_per_pixel > 1 and _is_ybr(header, description)
+    image = decode_jpeg_dct(codestream, (header.rows, header.columns, header.samples), is_ycc=is_ycc)
+    if description.samples_per_pixel == 1:
+        return _from_codec(_clipped(image.samples, description), description)
+    return _from_codec(image.samples, description, "RGB" if is_ycc else "")
+
+
 def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
     """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless.
 
@@ -220,6 +235,11 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
         return _from_codec(samples, description, "RGB")
     samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), "JPEG")
     return _from_codec(samples, description)
+
+
+def _is_faster_here(header: CodestreamHeader) -> bool:
+    """Whether our kernels are ahead of libjpeg-turbo: by 2 for 12 bits, by little for grey, not for small colour."""
+    return header.precision > 8 or header.samples == 1
 
 
 def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
@@ -302,8 +322,8 @@ _DECODERS: dict[str, Decoder] = {
     "1.2.840.10008.1.2.1.98": _decode_uncompressed,
     "1.2.840.10008.1.2.5": _decode_rle,
     "1.2.840.10008.1.2.8.1": _decode_deflated,
-    _JPEG + "50": _decode_jpeg,
-    _JPEG + "51": _decode_jpeg,
+    _JPEG + "50": _decode_jpeg_sequential,
+    _JPEG + "51": _decode_jpeg_sequential,
     _JPEG + "53": _decode_jpeg,
     _JPEG + "55": _decode_jpeg,
     _JPEG + "57": _decode_jpeg,

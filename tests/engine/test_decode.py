@@ -119,6 +119,40 @@ def test_lossy_jpeg_colour_becomes_rgb(photometric):
     assert np.abs(frame.values.astype(int) - rgb).max() <= 2
 
 
+def test_twelve_bit_colour_becomes_rgb():
+    rgb = np.full((16, 16, 3), (3200, 1600, 800), np.uint16)
+    coded = imagecodecs.jpeg8_encode(rgb, level=95, bitspersample=12)
+    description = replace(
+        COLOUR,
+        rows=16,
+        columns=16,
+        bits_allocated=16,
+        bits_stored=12,
+        high_bit=11,
+        photometric_interpretation="YBR_FULL",
+    )
+
+    frame = decode_frame(coded, description, JPEG + "51")
+
+    assert frame.photometric_interpretation == "RGB"
+    assert np.abs(frame.values.astype(int) - rgb).max() <= 8
+
+
+@pytest.mark.parametrize("process", ["50", "51"])
+def test_a_lossless_codestream_tagged_as_lossy_is_still_decoded(process):
+    coded = imagecodecs.ljpeg_encode(VALUES, bitspersample=12)
+
+    assert np.array_equal(decode_frame(coded, GREY, JPEG + process).values, VALUES)
+
+
+def test_a_cut_off_sequential_codestream_is_an_error():
+    coded = imagecodecs.jpeg8_encode(VALUES, level=95, bitspersample=12)
+
+    for length in range(len(coded)):
+        with pytest.raises(DecodeError):
+            decode_frame(coded[:length], GREY, JPEG + "51")
+
+
 def test_an_undone_component_transform_gives_rgb():
     rgb = np.random.default_rng(5).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     coded = imagecodecs.jpeg2k_encode(rgb, codecformat="j2k", level=0, reversible=True, mct=True)
