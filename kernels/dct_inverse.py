@@ -1,7 +1,7 @@
 """The inverse DCT of one 8 x 8 block, written as vectors of eight: bit for bit what libjpeg's `islow` gives.
 
 Loops over the columns were not vectorised by LLVM (86 ns a block); these instructions, for any machine that LLVM
-knows, take about a quarter of that. First all columns at once, one coefficient row a vector; then, transposed, all
+knows, take less than half of that. First all columns at once, one coefficient row a vector; then, transposed, all
 rows at once.
 Source: ITU-T T.81 A.3.3; Loeffler, Ligtenberg and Moschytz, "Practical fast 1-D DCT algorithms with 11
 multiplications", 1989, figure 1, in fixed point of 13 bits as in the Independent JPEG Group's `jidctint`.
