@@ -80,8 +80,11 @@ def inlined(function: Function) -> Function:
 
 
 def always_inlined(function: Function) -> Function:
-    """Compile a helper that LLVM must inline, however large and often called: a decoder's innermost steps."""
-    return _compile(function, forceinline=True)
+    """Compile a helper that LLVM must inline, however large and often called: a decoder's innermost steps.
+
+    Only kernels can call it: it gets no wrapper for Python, which would take as long to compile as itself.
+    """
+    return _compile(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _compile(function: Function, **options: bool) -> Function:

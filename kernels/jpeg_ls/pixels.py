@@ -172,7 +172,10 @@ def decode_pixels(
             above[width + lanes + lane] = above[width + lane]
             line[lane] = above[lanes + lane]
         classify(above, lanes, numbers, kinds, slopes)
-        status = _decode_pixel_line(bits, above, line, lanes, slopes, contexts, classes, numbers, step, state)
+        if lanes == 3:  # as nearly all are: a constant, so that LLVM unrolls the loops over components (8 %)
+            status = _decode_pixel_line(bits, above, line, 3, slopes, contexts, classes, numbers, step, state)
+        else:
+            status = _decode_pixel_line(bits, above, line, lanes, slopes, contexts, classes, numbers, step, state)
         if status != OK:
             return status, row
         if lanes == samples:
