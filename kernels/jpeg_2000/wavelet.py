@@ -1,0 +1,239 @@
+"""The inverse wavelet transforms 5/3 and 9/7 (T.800 annex F), one resolution at a time.
+
+A component's coefficients lie as (height, width): the lower resolution at the top left, HL beside it, LH below, HH
+across. Rows are synthesised first, low and high samples apart and then woven together; then columns, many at once,
+row by row, so that every inner loop runs along memory. What lies outside is mirrored (F.3.7), which here means that
+the one neighbour there is counts twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined, kernel
+
+Rows = NDArray[Any]
+Rectangles = tuple[tuple[int, int, int, int], ...]
+
+_ALPHA, _BETA, _GAMMA, _DELTA = (
+    np.float32(-1.586134342059924),
+    np.float32(-0.052980118572961),
+    np.float32(0.882911075530934),
+    np.float32(0.443506852043971),
+)
+_LOW_GAIN = np.float32(1.230174104914001)
+_HIGH_GAIN = np.float32(1 / 1.230174104914001)
+"""T.800 table F.4."""
+
+
+def synthesise(coefficients: Rows, rectangles: Rectangles, *, is_reversible: bool) -> Rows:
+    """Give the samples (height, width) of the highest of the resolutions, int32 or float32.
+
+    `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution.
+    """
+    x0, y0, x1, y1 = rectangles[0]
+    low = np.ascontiguousarray(coefficients[: y1 - y0, : x1 - x0])
+    for x0, y0, x1, y1 in rectangles[1:]:
+        shape = (y1 - y0, x1 - x0)
+        if 0 in shape:
+            continue
+        rows, out = np.empty(shape, coefficients.dtype), np.empty(shape, coefficients.dtype)
+        if is_reversible:
+            _synthesise_53(low, coefficients, rows, out, x0 & 1, y0 & 1)
+        else:
+            _synthesise_97(low, coefficients, rows, out, x0 & 1, y0 & 1)
+        low = out
+    return low
+
+
+@inlined
+def _weave(first: Rows, second: Rows, out: Rows) -> None:
+    """Put samples of both parities side by side; `first` has as many as `second`, or one more."""
+    count = second.shape[0]
+    for i in range(count):
+        out[2 * i] = first[i]
+        out[2 * i + 1] = second[i]
+    if first.shape[0] > count:
+        out[2 * count] = first[count]
+
+
+@inlined
+def _low_53(low: Any, before: Any, after: Any) -> Any:
+    return low - ((before + after + 2) >> 2)
+
+
+@inlined
+def _high_53(high: Any, before: Any, after: Any) -> Any:
+    return high + ((before + after) >> 1)
+
+
+@inlined
+def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
+    lows, highs = low.shape[0], high.shape[0]
+    # Low sample i lies between high samples i - 1 + parity and i + parity.
+    end = min(lows, highs - parity)
+    for i in range(1 - parity, end):
+        even[i] = _low_53(low[i], high[i - 1 + parity], high[i + parity])
+    if parity == 0:
+        even[0] = _low_53(low[0], high[0], high[0])
+    if end < lows and lows > 1 - parity:
+        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
+    end = min(highs, lows - 1 + parity)
+    for i in range(parity, end):
+        odd[i] = _high_53(high[i], even[i - parity], even[i + 1 - parity])
+    if parity == 1:
+        odd[0] = _high_53(high[0], even[0], even[0])
+    if end < highs and highs > parity:
+        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
+    if parity:
+        _weave(odd[:highs], even[:lows], out)
+    else:
+        _weave(even[:lows], odd[:highs], out)
+
+
+@inlined
+def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
+    for x in range(out.shape[0]):
+        out[x] = _low_53(low[x], above[x], below[x])
+
+
+@inlined
+def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
+    for x in range(out.shape[0]):
+        out[x] = _high_53(high[x], above[x], below[x])
+
+
+@inlined
+def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
+    """Give the samples of the other parity, `count` in all, before and after sample `index`."""
+    before, after = index - 1 + offset, index + offset
+    if before < 0:
+        before = after
+    if after >= count:
+        after = before
+    return before, after
+
+
+@kernel
+def _synthesise_53(
+    low: NDArray[np.int32],
+    coefficients: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    out: NDArray[np.int32],
+    parity_x: int,
+    parity_y: int,
+) -> None:
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`."""
+    lows_y, lows_x = low.shape
+    height, width = out.shape
+    even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
+    for y in range(height):
+        left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+        right = coefficients[y, lows_x:width]
+        if width > 1:
+            _row_53(left, right, even, odd, rows[y], parity_x)
+        elif parity_x:
+            rows[y, 0] = right[0] >> 1
+        else:
+            rows[y, 0] = left[0]
+    highs_y = height - lows_y
+    if height == 1:
+        for x in range(width):
+            out[0, x] = rows[0, x] >> parity_y
+        return
+    for i in range(lows_y):
+        before, after = _neighbours(i, parity_y, highs_y)
+        _low_line_53(out[2 * i + parity_y], rows[i], rows[lows_y + before], rows[lows_y + after])
+    for i in range(highs_y):
+        before, after = _neighbours(i, 1 - parity_y, lows_y)
+        _high_line_53(
+            out[2 * i + 1 - parity_y], rows[lows_y + i], out[2 * before + parity_y], out[2 * after + parity_y]
+        )
+
+
+@inlined
+def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
+    """Subtract weight * (both neighbours of the other parity) from each sample of a row (F.3.8.2)."""
+    end = min(target.shape[0], source.shape[0] - offset)
+    for i in range(1 - offset, end):
+        target[i] -= weight * (source[i - 1 + offset] + source[i + offset])
+    if offset == 0:
+        target[0] -= weight * (source[0] + source[0])
+    last = target.shape[0] - 1
+    if end <= last and last >= 1 - offset:
+        target[last] -= weight * (source[source.shape[0] - 1] + source[source.shape[0] - 1])
+
+
+@inlined
+def _scale(target: Rows, source: Rows, weight: Any) -> None:
+    for x in range(target.shape[0]):
+        target[x] = weight * source[x]
+
+
+@inlined
+def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.2)."""
+    _scale(even, low, _LOW_GAIN)
+    _scale(odd, high, _HIGH_GAIN)
+    _lift(even, odd, parity, _DELTA)
+    _lift(odd, even, 1 - parity, _GAMMA)
+    _lift(even, odd, parity, _BETA)
+    _lift(odd, even, 1 - parity, _ALPHA)
+    if parity:
+        _weave(odd, even, out)
+    else:
+        _weave(even, odd, out)
+
+
+@inlined
+def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
+    for x in range(line.shape[0]):
+        line[x] -= weight * (above[x] + below[x])
+
+
+@inlined
+def _lift_columns(out: Rows, first: Any, weight: Any) -> None:
+    last = out.shape[0] - 1
+    for y in range(first, last + 1, 2):
+        above = y - 1 if y > 0 else y + 1
+        below = y + 1 if y < last else y - 1
+        _lift_line(out[y], out[above], out[below], weight)
+
+
+@kernel
+def _synthesise_97(
+    low: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
+    rows: NDArray[np.float32],
+    out: NDArray[np.float32],
+    parity_x: int,
+    parity_y: int,
+) -> None:
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`."""
+    lows_y, lows_x = low.shape
+    height, width = out.shape
+    even, odd = np.empty(lows_x, np.float32), np.empty(width - lows_x, np.float32)
+    for y in range(height):
+        left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+        right = coefficients[y, lows_x:width]
+        if width > 1:
+            _row_97(left, right, even, odd, rows[y], parity_x)
+        elif parity_x:
+            rows[y, 0] = right[0] * np.float32(0.5)
+        else:
+            rows[y, 0] = left[0]
+    if height == 1:
+        _scale(out[0], rows[0], np.float32(0.5) if parity_y else np.float32(1))
+        return
+    for y in range(lows_y):
+        _scale(out[2 * y + parity_y], rows[y], _LOW_GAIN)
+    for y in range(height - lows_y):
+        _scale(out[2 * y + 1 - parity_y], rows[lows_y + y], _HIGH_GAIN)
+    _lift_columns(out, parity_y, _DELTA)
+    _lift_columns(out, 1 - parity_y, _GAMMA)
+    _lift_columns(out, parity_y, _BETA)
+    _lift_columns(out, 1 - parity_y, _ALPHA)
