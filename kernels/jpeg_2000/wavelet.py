@@ -39,6 +39,7 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, *, is_reversible: boo
     for x0, y0, x1, y1 in rectangles[1:]:
         shape = (y1 - y0, x1 - x0)
         if 0 in shape:
+            low = np.empty(shape, coefficients.dtype)
             continue
         rows, out = np.empty(shape, coefficients.dtype), np.empty(shape, coefficients.dtype)
         if is_reversible:
