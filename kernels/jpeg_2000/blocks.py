@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
-from .contexts import SELF, SIGNS
+from .contexts import BOTH, SELF, SIGNS
 from .layout import (
     B_ORIENTATION,
     B_PLANES,
@@ -94,7 +94,7 @@ def decode_blocks(
     flags = np.empty(_FLAGS, np.int64)
     magnitudes = np.empty(MAXIMUM_BLOCK + 4 * _LONGEST_SIDE, np.int32)
     registers = np.empty(M_SIZE, np.int64)
-    quant, state = np.empty(CONTEXTS, np.int64), np.empty(CONTEXTS, np.int64)
+    states = np.empty(CONTEXTS, np.int64)
     floats = coefficients.view(np.float32)
     for number in chosen:
         block = blocks[number]
@@ -107,9 +107,7 @@ def decode_blocks(
         width, height = block[K_WIDTH], block[K_HEIGHT]
         flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
         magnitudes[: width * ((height + 3) & ~3)] = 0
-        if not _decode_passes(
-            data, pieces, block, band, planes, scratch, flags, magnitudes, registers, quant, state
-        ):
+        if not _decode_passes(data, pieces, block, band, planes, scratch, flags, magnitudes, registers, states):
             return number
         target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
         if band[B_REVERSIBLE]:
@@ -131,14 +129,13 @@ def _decode_passes(
     flags: Integers,
     magnitudes: Magnitudes,
     registers: Integers,
-    quant: Integers,
-    state: Integers,
+    states: Integers,
 ) -> bool:
     """Run all passes of a block; say whether its segmentation symbols were right."""
     width, height, style, orientation = block[K_WIDTH], block[K_HEIGHT], band[B_STYLE], band[B_ORIENTATION]
-    is_causal = style & VERTICALLY_CAUSAL != 0
+    above = np.int64(0 if style & VERTICALLY_CAUSAL else BOTH)
     piece, in_segment, is_raw = block[K_FIRST], np.int64(0), False
-    reset_contexts(quant, state)
+    reset_contexts(states)
     for done in range(block[K_PASSES]):
         kind = (done + 2) % 3
         if in_segment == 0:
@@ -153,23 +150,21 @@ def _decode_passes(
         one = np.int64(2) << (planes - 1 - (done + 2) // 3)
         half = one >> 1
         if kind == 2:
-            cleanup_pass(
-                flags, magnitudes, width, height, one | half, orientation, is_causal, scratch, registers, quant, state
-            )
-            if style & SEGMENTATION and not is_segmentation_symbol(scratch, registers, quant, state):
+            cleanup_pass(flags, magnitudes, width, height, one | half, orientation, above, scratch, registers, states)
+            if style & SEGMENTATION and not is_segmentation_symbol(scratch, registers, states):
                 return False
         elif kind == 0 and is_raw:
-            raw_significance_pass(flags, magnitudes, width, height, one | half, is_causal, scratch, registers)
+            raw_significance_pass(flags, magnitudes, width, height, one | half, above, scratch, registers)
         elif kind == 0:
             significance_pass(
-                flags, magnitudes, width, height, one | half, orientation, is_causal, scratch, registers, quant, state
+                flags, magnitudes, width, height, one | half, orientation, above, scratch, registers, states
             )
         elif is_raw:
             raw_refinement_pass(flags, magnitudes, width, height, half, scratch, registers)
         else:
-            refinement_pass(flags, magnitudes, width, height, half, scratch, registers, quant, state)
+            refinement_pass(flags, magnitudes, width, height, half, scratch, registers, states)
         if style & RESET:
-            reset_contexts(quant, state)
+            reset_contexts(states)
     return True
 
 

@@ -50,9 +50,7 @@ def _undo_reversible(first: NDArray[np.int32], second: NDArray[np.int32], third:
 
 
 @kernel
-def _undo_irreversible(
-    first: NDArray[np.float32], second: NDArray[np.float32], third: NDArray[np.float32]
-) -> None:
+def _undo_irreversible(first: NDArray[np.float32], second: NDArray[np.float32], third: NDArray[np.float32]) -> None:
     for i in range(first.size):
         luma, blue, red = first[i], second[i], third[i]
         first[i] = luma + _RED_CR * red

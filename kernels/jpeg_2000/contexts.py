@@ -21,6 +21,8 @@ VISITED = 1 << 18
 REFINED = 1 << 19
 VISITED_ALL = VISITED | VISITED << 3 | VISITED << 6 | VISITED << 9
 SIGNS = 32
+BOTH = 1 | 1 << SIGNS
+"""Significance and sign of one coefficient."""
 
 _NORTH, _SOUTH, _WEST, _EAST = 1, 7, 3, 5
 _DIAGONAL = (0, 2, 6, 8)
@@ -54,9 +56,7 @@ def _sign_context(index: int) -> int:
 
     `index` has significances of N, W, E, S as bits 1, 3, 5, 7 and their signs one bit below each.
     """
-    north, west, east, south = (
-        (index >> bit + 1 & 1) * (1 - 2 * (index >> bit & 1)) for bit in (0, 2, 4, 6)
-    )
+    north, west, east, south = ((index >> bit + 1 & 1) * (1 - 2 * (index >> bit & 1)) for bit in (0, 2, 4, 6))
     horizontal = max(-1, min(1, west + east))
     vertical = max(-1, min(1, north + south))
     flip = int(horizontal < 0 or (horizontal == 0 and vertical < 0))

@@ -246,9 +246,7 @@ def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32]) -> N
     shape = (y1 - y0, x1 - x0)
     own = coefficients[component.target : component.target + shape[0] * shape[1]].reshape(shape)
     is_reversible = component.style.is_reversible
-    return synthesise(
-        own if is_reversible else own.view(np.float32), component.rectangles, is_reversible=is_reversible
-    )
+    return synthesise(own if is_reversible else own.view(np.float32), component.rectangles, is_reversible=is_reversible)
 
 
 def _undo_transform(number: int, layout: TileLayout, planes: list[NDArray[Any]]) -> None:

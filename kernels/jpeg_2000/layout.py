@@ -32,7 +32,9 @@ R_BLOCK_X, R_BLOCK_Y, R_STYLE, R_BAND, R_BANDS, R_COLUMNS = range(9, 15)
 """Columns of a resolution: its rectangle, logarithms of its precincts' size, precincts across and down, number of the
 first precinct, logarithms of its blocks' size, block style, first band, bands."""
 
-B_X0, B_Y0, B_X1, B_Y1, B_ORIENTATION, B_PLANES, B_TARGET, B_STRIDE, B_KEPT, B_STYLE, B_REVERSIBLE, B_COLUMNS = range(12)
+B_X0, B_Y0, B_X1, B_Y1, B_ORIENTATION, B_PLANES, B_TARGET, B_STRIDE, B_KEPT, B_STYLE, B_REVERSIBLE, B_COLUMNS = range(
+    12
+)
 """Columns of a band: its rectangle, orientation (0 LL, 1 HL, 2 LH, 3 HH), magnitude bit planes, where its coefficients
 begin and how far its rows are apart, whether it is wanted, block style, wavelet."""
 

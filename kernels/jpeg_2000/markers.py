@@ -188,6 +188,8 @@ class _Reader:
             length = int.from_bytes(stream[position : position + 4], "big")
             position += 4
             if position + length > len(stream):
-                raise DecodeError(f"the PPM segments hold {len(stream)} bytes: the headers of tile {number} are cut off")
+                raise DecodeError(
+                    f"the PPM segments hold {len(stream)} bytes: the headers of tile {number} are cut off"
+                )
             self._add_headers(self.tiles[number], stream[position : position + length])
             position += length

@@ -7,10 +7,20 @@ min(A - 0x8000, C), is kept apart: only when it falls below zero is there anythi
 
 A caller holds the registers in local variables and decodes one symbol by
 
-    margin -= quant[context]
-    bit = state[context] & 1
+    word = states[context]
+    margin -= word & ESTIMATE
+    bit = word & 1
     if margin < 0:
-        margin, interval, code, free, position, bit = renormalise(...)
+        word, interval, code, free, bit = settle(word, interval + margin, code + margin, free)
+        states[context] = word
+        if free >= SCALE:
+            code, free, position = refill(scratch, code, free, position)
+        margin = min(interval - HALF, code)
+        interval -= margin
+        code -= margin
+
+These lines stand wherever a symbol is decoded, and no array is handed over but when bytes are needed: Numba counts
+references to an array at each call, which costs more than the symbol.
 
 The bytes of a codeword segment lie in a buffer from index 1 on, between a 0 and two bytes FF: FF followed by more
 than 8F is never stepped over, so no read leaves the buffer.
@@ -24,12 +34,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined
+from .bits import leading_zeros
 
 Integers = NDArray[np.int64]
 
 SCALE = 46
 HALF = 0x8000 << SCALE
-_QUARTER = HALF >> 1
+_NORMALISED = 2
+"""Leading zeros of an interval from HALF on."""
 _STUFFED = 0x8F
 CONTEXTS = 19
 ZERO, SIGN, MAGNITUDE, RUN, UNIFORM = 0, 9, 14, 17, 18
@@ -52,33 +64,33 @@ _STATES = (
     (0x5601, 46, 46, 0),
 )  # fmt: skip
 
-_QUANT = np.array([qe << SCALE for qe, *_ in _STATES for _ in range(2)], np.int64)
-"""By state and sense (2 * state + more probable symbol)."""
-_SHIFT = np.array([16 - qe.bit_length() for qe, *_ in _STATES for _ in range(2)], np.int64)
+_WORDS = [qe << SCALE | 2 * number + sense for number, (qe, *_) in enumerate(_STATES) for sense in range(2)]
+"""The estimate Qe, scaled, above the number of the state and the more probable symbol."""
+ESTIMATE = -128
+"""Mask of the estimate in a word."""
 _NEXT = np.array(
     [
-        follower
+        _WORDS[follower]
         for _, more, less, switch in _STATES
         for sense in range(2)
         for follower in (2 * less + (sense ^ switch), 2 * more + sense)
     ],
     np.int64,
 )
-"""By 2 * (state and sense) + whether the more probable symbol came."""
+"""By 2 * (state and sense) + whether the more probable symbol came: the next word."""
+_START = np.array([_WORDS[2 * {ZERO: 4, RUN: 3, UNIFORM: 46}.get(context, 0)] for context in range(CONTEXTS)], np.int64)
+"""First words (T.800 table D.7)."""
 
 
 @inlined
-def reset_contexts(quant: Integers, state: Integers) -> None:
+def reset_contexts(states: Integers) -> None:
     """Put every context back to its first state (T.800 table D.7)."""
     for context in range(CONTEXTS):
-        state[context] = 0
-    state[ZERO], state[RUN], state[UNIFORM] = 2 * 4, 2 * 3, 2 * 46
-    for context in range(CONTEXTS):
-        quant[context] = _QUANT[state[context]]
+        states[context] = _START[context]
 
 
 @inlined
-def _refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> tuple[Any, Any, Any]:
+def refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> tuple[Any, Any, Any]:
     """Put bytes below the code until fewer than eight bits are free (T.800 C.3.4); after FF a byte gives seven."""
     while free >= 8:
         byte = np.int64(scratch[np.uint64(position)])
@@ -98,44 +110,23 @@ def _refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> 
 @inlined
 def start_segment(scratch: NDArray[np.uint8], registers: Integers) -> None:
     """Begin a codeword segment (T.800 C.3.5)."""
-    code, free, position = _refill(scratch, np.int64(0), np.int64(SCALE + 15), np.int64(1))
+    code, free, position = refill(scratch, np.int64(0), np.int64(SCALE + 15), np.int64(1))
     registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = 0, HALF, code
     registers[M_FREE], registers[M_POSITION] = free, position
 
 
 @inlined
-def renormalise(
-    context: Any,
-    margin: Any,
-    interval: Any,
-    code: Any,
-    free: Any,
-    position: Any,
-    scratch: NDArray[np.uint8],
-    quant: Integers,
-    state: Integers,
-) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Finish a symbol whose margin fell below zero (T.800 C.3.2, C.3.3); give the registers and the symbol."""
-    now = state[context]
-    interval += margin
-    code += margin
-    if code < 0:
-        estimate = quant[context]
-        code += estimate
-        is_more_probable = np.int64(interval < estimate)
-        interval = estimate
-        shift = _SHIFT[np.uint64(now)]
-    else:
-        is_more_probable = np.int64(interval >= quant[context])
-        shift = np.int64(1) if interval >= _QUARTER else np.int64(2)
-    bit = (now & 1) ^ 1 ^ is_more_probable
-    now = _NEXT[np.uint64(2 * now + is_more_probable)]
-    state[context] = now
-    quant[context] = _QUANT[np.uint64(now)]
-    interval <<= shift
-    code <<= shift
-    free += shift
-    if free >= SCALE:
-        code, free, position = _refill(scratch, code, free, position)
-    margin = min(interval - HALF, code)
-    return margin, interval - margin, code - margin, free, position, bit
+def settle(word: Any, interval: Any, code: Any, free: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Finish a symbol whose margin fell below zero (T.800 C.3.2, C.3.3); give the state, registers and symbol.
+
+    All is selection, not branching: which symbol comes is what no processor can foresee.
+    """
+    estimate = word & ESTIMATE
+    is_low = code < 0
+    is_more_probable = np.int64((interval < estimate) == is_low)
+    code += estimate if is_low else 0
+    interval = estimate if is_low else interval
+    shift = leading_zeros(interval) - _NORMALISED
+    bit = (word & 1) ^ 1 ^ is_more_probable
+    word = _NEXT[np.uint64(2 * (word & 127) + is_more_probable)]
+    return word, interval << shift, code << shift, free + shift, bit

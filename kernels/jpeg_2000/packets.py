@@ -37,7 +37,20 @@ from .layout import (
     TileLayout,
     tile_rectangle,
 )
-from .parameters import BYPASS, CPRL, HIGH_THROUGHPUT, LRCP, PCRL, RLCP, RPCL, TERMINATE_ALL, Packaging, Size, Tile, Volume
+from .parameters import (
+    BYPASS,
+    CPRL,
+    HIGH_THROUGHPUT,
+    LRCP,
+    PCRL,
+    RLCP,
+    RPCL,
+    TERMINATE_ALL,
+    Packaging,
+    Size,
+    Tile,
+    Volume,
+)
 
 P_OFFSET, P_LENGTH, P_PASSES, P_NEXT, P_COLUMNS = range(5)
 """Columns of a piece: where its bytes lie, how many coding passes they hold, the block's next piece (-1: none)."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..jit import inlined, kernel
 from .contexts import (
     ANY,
+    BOTH,
     AROUND,
     OWN,
     REFINED,
@@ -25,30 +26,42 @@ from .contexts import (
     VISITED_ALL,
     ZERO_CONTEXTS,
 )
-from .mq import M_CODE, M_FREE, M_INTERVAL, M_MARGIN, M_POSITION, MAGNITUDE, RUN, UNIFORM, Integers, renormalise
+from .mq import (
+    ESTIMATE,
+    HALF,
+    M_CODE,
+    M_FREE,
+    M_INTERVAL,
+    M_MARGIN,
+    M_POSITION,
+    MAGNITUDE,
+    RUN,
+    SCALE,
+    UNIFORM,
+    Integers,
+    refill,
+    settle,
+)
 
 Magnitudes = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 
 
 @inlined
-def mark(flags: Integers, at: Any, pitch: Any, shift: Any, sign: Any, is_causal: Any) -> Any:
-    """Tell the neighbours that a coefficient became significant; give the bits for its own word."""
-    bits = np.int64(1) | sign << SIGNS
+def spread(flags: Integers, at: Any, pitch: Any, word: Any, above: Any) -> None:
+    """Tell the columns around what is significant in a column; `above` is what may be told to the stripe above."""
     one = np.uint64(1)
-    flags[at - one] |= bits << (shift + 5)
-    flags[at + one] |= bits << (shift + 3)
-    if shift == 0 and not is_causal:
-        above = at - pitch
-        flags[above - one] |= bits << 17
-        flags[above] |= bits << 16
-        flags[above + one] |= bits << 15
-    if shift == 9:
-        below = at + pitch
-        flags[below - one] |= bits << 2
-        flags[below] |= bits << 1
-        flags[below + one] |= bits
-    return bits << (shift + 4)
+    own = word & (OWN | OWN << SIGNS)
+    flags[at - one] |= own << 1
+    flags[at + one] |= own >> 1
+    first = word >> 4 & above
+    flags[at - pitch - one] |= first << 17
+    flags[at - pitch] |= first << 16
+    flags[at - pitch + one] |= first << 15
+    last = word >> 13 & BOTH
+    flags[at + pitch - one] |= last << 2
+    flags[at + pitch] |= last << 1
+    flags[at + pitch + one] |= last
 
 
 @inlined
@@ -64,11 +77,10 @@ def significance_pass(
     height: int,
     value: int,
     orientation: int,
-    is_causal: bool,
+    above: int,
     scratch: Bytes,
     registers: Integers,
-    quant: Integers,
-    state: Integers,
+    states: Integers,
 ) -> None:
     """Code what is not significant but has significant neighbours (T.800 D.3.1)."""
     margin, interval, code = registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE]
@@ -81,6 +93,7 @@ def significance_pass(
         for column in range(width):
             at += np.uint64(1)
             word = flags[at]
+            before = word
             if word & ANY == 0 or word & OWN == OWN:
                 continue
             place = np.uint64(top * width + 4 * column)
@@ -88,26 +101,38 @@ def significance_pass(
                 near = word >> shift
                 if near & SELF == 0 and near & AROUND != 0:
                     context = np.uint64(contexts[np.uint64(near & AROUND)])
-                    margin -= quant[context]
-                    bit = state[context] & 1
+                    state = states[context]
+                    margin -= state & ESTIMATE
+                    bit = state & 1
                     if margin < 0:
-                        margin, interval, code, free, position, bit = renormalise(
-                            context, margin, interval, code, free, position, scratch, quant, state
-                        )
+                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                        states[context] = state
+                        if free >= SCALE:
+                            code, free, position = refill(scratch, code, free, position)
+                        margin = min(interval - HALF, code)
+                        interval -= margin
+                        code -= margin
                     if bit:
                         lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
                         context = np.uint64(lookup & 31)
-                        margin -= quant[context]
-                        bit = state[context] & 1
+                        state = states[context]
+                        margin -= state & ESTIMATE
+                        bit = state & 1
                         if margin < 0:
-                            margin, interval, code, free, position, bit = renormalise(
-                                context, margin, interval, code, free, position, scratch, quant, state
-                            )
+                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                            states[context] = state
+                            if free >= SCALE:
+                                code, free, position = refill(scratch, code, free, position)
+                            margin = min(interval - HALF, code)
+                            interval -= margin
+                            code -= margin
                         magnitudes[place] = value
-                        word |= mark(flags, at, pitch, shift, bit ^ np.int64(lookup >> 5), is_causal)
+                        word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
                     word |= VISITED << shift
                 place += np.uint64(1)
             flags[at] = word
+            if (word ^ before) & OWN:
+                spread(flags, at, pitch, word, above)
     registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = margin, interval, code
     registers[M_FREE], registers[M_POSITION] = free, position
 
@@ -121,8 +146,7 @@ def refinement_pass(
     half: int,
     scratch: Bytes,
     registers: Integers,
-    quant: Integers,
-    state: Integers,
+    states: Integers,
 ) -> None:
     """Code one more bit of what was significant before this bit plane (T.800 D.3.3)."""
     margin, interval, code = registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE]
@@ -141,12 +165,17 @@ def refinement_pass(
                 near = word >> shift
                 if near & (SELF | VISITED) == SELF:
                     context = np.uint64(MAGNITUDE + (2 if near & REFINED else 1 if near & AROUND else 0))
-                    margin -= quant[context]
-                    bit = state[context] & 1
+                    state = states[context]
+                    margin -= state & ESTIMATE
+                    bit = state & 1
                     if margin < 0:
-                        margin, interval, code, free, position, bit = renormalise(
-                            context, margin, interval, code, free, position, scratch, quant, state
-                        )
+                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                        states[context] = state
+                        if free >= SCALE:
+                            code, free, position = refill(scratch, code, free, position)
+                        margin = min(interval - HALF, code)
+                        interval -= margin
+                        code -= margin
                     magnitudes[place] += half if bit else -half
                     word |= REFINED << shift
                 place += np.uint64(1)
@@ -163,11 +192,10 @@ def cleanup_pass(
     height: int,
     value: int,
     orientation: int,
-    is_causal: bool,
+    above: int,
     scratch: Bytes,
     registers: Integers,
-    quant: Integers,
-    state: Integers,
+    states: Integers,
 ) -> None:
     """Code all that the other passes left, empty columns as runs (T.800 D.3.4)."""
     margin, interval, code = registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE]
@@ -180,26 +208,37 @@ def cleanup_pass(
         for column in range(width):
             at += np.uint64(1)
             word = flags[at]
+            before = word
             first, is_run = 0, False
             if word == 0 and row_end == 12:
                 context = np.uint64(RUN)
-                margin -= quant[context]
-                bit = state[context] & 1
+                state = states[context]
+                margin -= state & ESTIMATE
+                bit = state & 1
                 if margin < 0:
-                    margin, interval, code, free, position, bit = renormalise(
-                        context, margin, interval, code, free, position, scratch, quant, state
-                    )
+                    state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                    states[context] = state
+                    if free >= SCALE:
+                        code, free, position = refill(scratch, code, free, position)
+                    margin = min(interval - HALF, code)
+                    interval -= margin
+                    code -= margin
                 if bit == 0:
                     continue
                 is_run = True
                 context = np.uint64(UNIFORM)
                 for _ in range(2):
-                    margin -= quant[context]
-                    bit = state[context] & 1
+                    state = states[context]
+                    margin -= state & ESTIMATE
+                    bit = state & 1
                     if margin < 0:
-                        margin, interval, code, free, position, bit = renormalise(
-                            context, margin, interval, code, free, position, scratch, quant, state
-                        )
+                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                        states[context] = state
+                        if free >= SCALE:
+                            code, free, position = refill(scratch, code, free, position)
+                        margin = min(interval - HALF, code)
+                        interval -= margin
+                        code -= margin
                     first = first << 1 | bit
             place = np.uint64(top * width + 4 * column + first)
             for shift in range(3 * first, row_end, 3):
@@ -208,43 +247,60 @@ def cleanup_pass(
                     bit = np.int64(1)
                     if not is_run:
                         context = np.uint64(contexts[np.uint64(near & AROUND)])
-                        margin -= quant[context]
-                        bit = state[context] & 1
+                        state = states[context]
+                        margin -= state & ESTIMATE
+                        bit = state & 1
                         if margin < 0:
-                            margin, interval, code, free, position, bit = renormalise(
-                                context, margin, interval, code, free, position, scratch, quant, state
-                            )
+                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                            states[context] = state
+                            if free >= SCALE:
+                                code, free, position = refill(scratch, code, free, position)
+                            margin = min(interval - HALF, code)
+                            interval -= margin
+                            code -= margin
                     is_run = False
                     if bit:
                         lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
                         context = np.uint64(lookup & 31)
-                        margin -= quant[context]
-                        bit = state[context] & 1
+                        state = states[context]
+                        margin -= state & ESTIMATE
+                        bit = state & 1
                         if margin < 0:
-                            margin, interval, code, free, position, bit = renormalise(
-                                context, margin, interval, code, free, position, scratch, quant, state
-                            )
+                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                            states[context] = state
+                            if free >= SCALE:
+                                code, free, position = refill(scratch, code, free, position)
+                            margin = min(interval - HALF, code)
+                            interval -= margin
+                            code -= margin
                         magnitudes[place] = value
-                        word |= mark(flags, at, pitch, shift, bit ^ np.int64(lookup >> 5), is_causal)
+                        word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
                 place += np.uint64(1)
             flags[at] = word & ~VISITED_ALL
+            if (word ^ before) & OWN:
+                spread(flags, at, pitch, word, above)
     registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = margin, interval, code
     registers[M_FREE], registers[M_POSITION] = free, position
 
 
 @kernel
-def is_segmentation_symbol(scratch: Bytes, registers: Integers, quant: Integers, state: Integers) -> bool:
+def is_segmentation_symbol(scratch: Bytes, registers: Integers, states: Integers) -> bool:
     """Read the segmentation symbol after a cleanup pass; say whether it is 1010 (T.800 D.5)."""
     margin, interval, code = registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE]
     free, position = registers[M_FREE], registers[M_POSITION]
     symbol, context = np.int64(0), np.uint64(UNIFORM)
     for _ in range(4):
-        margin -= quant[context]
-        bit = state[context] & 1
+        state = states[context]
+        margin -= state & ESTIMATE
+        bit = state & 1
         if margin < 0:
-            margin, interval, code, free, position, bit = renormalise(
-                context, margin, interval, code, free, position, scratch, quant, state
-            )
+            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+            states[context] = state
+            if free >= SCALE:
+                code, free, position = refill(scratch, code, free, position)
+            margin = min(interval - HALF, code)
+            interval -= margin
+            code -= margin
         symbol = symbol << 1 | bit
     registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = margin, interval, code
     registers[M_FREE], registers[M_POSITION] = free, position

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..jit import inlined, kernel
-from .contexts import ANY, AROUND, OWN, REFINED, SELF, VISITED
+from .contexts import ANY, AROUND, OWN, REFINED, SELF, SIGNS, VISITED
 from .mq import M_CODE, M_FREE, M_POSITION, Integers
-from .passes import Bytes, Magnitudes, mark
+from .passes import Bytes, Magnitudes, spread
 
 
 @inlined
@@ -44,7 +44,7 @@ def raw_significance_pass(
     width: int,
     height: int,
     value: int,
-    is_causal: bool,
+    above: int,
     scratch: Bytes,
     registers: Integers,
 ) -> None:
@@ -54,6 +54,7 @@ def raw_significance_pass(
         for column in range(width):
             at = pitch * np.uint64((top >> 2) + 1) + np.uint64(column + 1)
             word = flags[at]
+            before = word
             if word & ANY == 0:
                 continue
             for row in range(min(4, height - top)):
@@ -62,9 +63,11 @@ def raw_significance_pass(
                     if _raw_bit(scratch, registers):
                         sign = _raw_bit(scratch, registers)
                         magnitudes[top * width + 4 * column + row] = value
-                        word |= mark(flags, at, pitch, 3 * row, sign, is_causal)
+                        word |= (1 | sign << SIGNS) << (3 * row + 4)
                     word |= VISITED << (3 * row)
             flags[at] = word
+            if (word ^ before) & OWN:
+                spread(flags, at, pitch, word, above)
 
 
 @kernel

@@ -174,5 +174,3 @@ def refuse_region_of_interest(segment: Segment, components: int) -> None:
     style, shift = segment.take("2B")
     if style or shift:
         raise segment.unsupported(f"shifts a region of interest of component {component} by {shift} bits")
-
-
