@@ -15,6 +15,8 @@ from .mq import SIGN, ZERO
 SELF = 1 << 4
 AROUND = 0x1EF
 ANY = 0x3FFFF
+ROWS = 1 | 1 << 3 | 1 << 6 | 1 << 9
+"""Where the rows of a column begin: a set of rows is kept as some of these bits."""
 OWN = SELF | SELF << 3 | SELF << 6 | SELF << 9
 VISITED = 1 << 18
 """Coded by the significance propagation pass of this bit plane; shifted like a neighbourhood."""

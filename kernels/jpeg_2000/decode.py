@@ -14,7 +14,6 @@ from .blocks import ALL_DECODED, decode_blocks
 from .components import store, undo_transform
 from .layout import (
     B_KEPT,
-    B_STRIDE,
     B_X0,
     B_Y0,
     K_BAND,

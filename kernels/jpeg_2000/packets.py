@@ -27,7 +27,6 @@ from .layout import (
     R_ACROSS,
     R_BANDS,
     R_DOWN,
-    R_FIRST,
     R_PRECINCT_X,
     R_PRECINCT_Y,
     R_STYLE,

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
+from .bits import trailing_zeros
 from .contexts import (
-    ANY,
-    BOTH,
     AROUND,
+    BOTH,
     OWN,
     REFINED,
-    SELF,
+    ROWS,
     SIGN_CONTEXTS,
     SIGNS,
     VISITED,
@@ -65,6 +65,13 @@ def spread(flags: Integers, at: Any, pitch: Any, word: Any, above: Any) -> None:
 
 
 @inlined
+def _near_rows(word: Any) -> Any:
+    """Give the rows of a column that have a significant neighbour."""
+    across = word | word >> 1 | word >> 2
+    return (across | across >> 6 | word >> 3 | word >> 5) & ROWS
+
+
+@inlined
 def _sign_index(near: Any) -> Any:
     return (near & 0xAA) | (near >> (SIGNS + 1) & 0x55)
 
@@ -88,19 +95,36 @@ def significance_pass(
     contexts = ZERO_CONTEXTS[512 * orientation : 512 * orientation + 512]
     pitch = np.uint64(width + 2)
     for top in range(0, height, 4):
-        row_end = 3 * min(4, height - top)
+        rows = ROWS & ((1 << 3 * min(4, height - top)) - 1)
         at = pitch * np.uint64((top >> 2) + 1)
         for column in range(width):
             at += np.uint64(1)
             word = flags[at]
             before = word
-            if word & ANY == 0 or word & OWN == OWN:
+            absent = ~(word >> 4) & rows
+            members = _near_rows(word) & absent
+            if members == 0:
                 continue
-            place = np.uint64(top * width + 4 * column)
-            for shift in range(0, row_end, 3):
+            place = top * width + 4 * column
+            while members:
+                shift = trailing_zeros(members)
+                members &= members - 1
                 near = word >> shift
-                if near & SELF == 0 and near & AROUND != 0:
-                    context = np.uint64(contexts[np.uint64(near & AROUND)])
+                context = np.uint64(contexts[np.uint64(near & AROUND)])
+                state = states[context]
+                margin -= state & ESTIMATE
+                bit = state & 1
+                if margin < 0:
+                    state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                    states[context] = state
+                    if free >= SCALE:
+                        code, free, position = refill(scratch, code, free, position)
+                    margin = min(interval - HALF, code)
+                    interval -= margin
+                    code -= margin
+                if bit:
+                    lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
+                    context = np.uint64(lookup & 31)
                     state = states[context]
                     margin -= state & ESTIMATE
                     bit = state & 1
@@ -112,24 +136,10 @@ def significance_pass(
                         margin = min(interval - HALF, code)
                         interval -= margin
                         code -= margin
-                    if bit:
-                        lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
-                        context = np.uint64(lookup & 31)
-                        state = states[context]
-                        margin -= state & ESTIMATE
-                        bit = state & 1
-                        if margin < 0:
-                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
-                            states[context] = state
-                            if free >= SCALE:
-                                code, free, position = refill(scratch, code, free, position)
-                            margin = min(interval - HALF, code)
-                            interval -= margin
-                            code -= margin
-                        magnitudes[place] = value
-                        word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
-                    word |= VISITED << shift
-                place += np.uint64(1)
+                    magnitudes[np.uint64(place + (shift * 11 >> 5))] = value
+                    members |= absent & 8 << shift
+                    word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
+                word |= VISITED << shift
             flags[at] = word
             if (word ^ before) & OWN:
                 spread(flags, at, pitch, word, above)
@@ -153,33 +163,32 @@ def refinement_pass(
     free, position = registers[M_FREE], registers[M_POSITION]
     pitch = np.uint64(width + 2)
     for top in range(0, height, 4):
-        row_end = 3 * min(4, height - top)
         at = pitch * np.uint64((top >> 2) + 1)
         for column in range(width):
             at += np.uint64(1)
             word = flags[at]
-            if word & OWN == 0:
+            members = word >> 4 & ~(word >> 18) & ROWS
+            if members == 0:
                 continue
-            place = np.uint64(top * width + 4 * column)
-            for shift in range(0, row_end, 3):
+            place = top * width + 4 * column
+            flags[at] = word | members * REFINED
+            while members:
+                shift = trailing_zeros(members)
+                members &= members - 1
                 near = word >> shift
-                if near & (SELF | VISITED) == SELF:
-                    context = np.uint64(MAGNITUDE + (2 if near & REFINED else 1 if near & AROUND else 0))
-                    state = states[context]
-                    margin -= state & ESTIMATE
-                    bit = state & 1
-                    if margin < 0:
-                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
-                        states[context] = state
-                        if free >= SCALE:
-                            code, free, position = refill(scratch, code, free, position)
-                        margin = min(interval - HALF, code)
-                        interval -= margin
-                        code -= margin
-                    magnitudes[place] += half if bit else -half
-                    word |= REFINED << shift
-                place += np.uint64(1)
-            flags[at] = word
+                context = np.uint64(MAGNITUDE + (2 if near & REFINED else 1 if near & AROUND else 0))
+                state = states[context]
+                margin -= state & ESTIMATE
+                bit = state & 1
+                if margin < 0:
+                    state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                    states[context] = state
+                    if free >= SCALE:
+                        code, free, position = refill(scratch, code, free, position)
+                    margin = min(interval - HALF, code)
+                    interval -= margin
+                    code -= margin
+                magnitudes[np.uint64(place + (shift * 11 >> 5))] += half if bit else -half
     registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = margin, interval, code
     registers[M_FREE], registers[M_POSITION] = free, position
 
@@ -203,14 +212,14 @@ def cleanup_pass(
     contexts = ZERO_CONTEXTS[512 * orientation : 512 * orientation + 512]
     pitch = np.uint64(width + 2)
     for top in range(0, height, 4):
-        row_end = 3 * min(4, height - top)
+        rows = ROWS & ((1 << 3 * min(4, height - top)) - 1)
         at = pitch * np.uint64((top >> 2) + 1)
         for column in range(width):
             at += np.uint64(1)
             word = flags[at]
             before = word
             first, is_run = 0, False
-            if word == 0 and row_end == 12:
+            if word == 0 and rows == ROWS:
                 context = np.uint64(RUN)
                 state = states[context]
                 margin -= state & ESTIMATE
@@ -240,42 +249,43 @@ def cleanup_pass(
                         interval -= margin
                         code -= margin
                     first = first << 1 | bit
-            place = np.uint64(top * width + 4 * column + first)
-            for shift in range(3 * first, row_end, 3):
+            members = ~(word >> 4 | word >> 18) & rows & -1 << 3 * first
+            place = top * width + 4 * column
+            while members:
+                shift = trailing_zeros(members)
+                members &= members - 1
                 near = word >> shift
-                if near & (SELF | VISITED) == 0:
-                    bit = np.int64(1)
-                    if not is_run:
-                        context = np.uint64(contexts[np.uint64(near & AROUND)])
-                        state = states[context]
-                        margin -= state & ESTIMATE
-                        bit = state & 1
-                        if margin < 0:
-                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
-                            states[context] = state
-                            if free >= SCALE:
-                                code, free, position = refill(scratch, code, free, position)
-                            margin = min(interval - HALF, code)
-                            interval -= margin
-                            code -= margin
-                    is_run = False
-                    if bit:
-                        lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
-                        context = np.uint64(lookup & 31)
-                        state = states[context]
-                        margin -= state & ESTIMATE
-                        bit = state & 1
-                        if margin < 0:
-                            state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
-                            states[context] = state
-                            if free >= SCALE:
-                                code, free, position = refill(scratch, code, free, position)
-                            margin = min(interval - HALF, code)
-                            interval -= margin
-                            code -= margin
-                        magnitudes[place] = value
-                        word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
-                place += np.uint64(1)
+                bit = np.int64(1)
+                if not is_run:
+                    context = np.uint64(contexts[np.uint64(near & AROUND)])
+                    state = states[context]
+                    margin -= state & ESTIMATE
+                    bit = state & 1
+                    if margin < 0:
+                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                        states[context] = state
+                        if free >= SCALE:
+                            code, free, position = refill(scratch, code, free, position)
+                        margin = min(interval - HALF, code)
+                        interval -= margin
+                        code -= margin
+                is_run = False
+                if bit:
+                    lookup = SIGN_CONTEXTS[np.uint64(_sign_index(near))]
+                    context = np.uint64(lookup & 31)
+                    state = states[context]
+                    margin -= state & ESTIMATE
+                    bit = state & 1
+                    if margin < 0:
+                        state, interval, code, free, bit = settle(state, interval + margin, code + margin, free)
+                        states[context] = state
+                        if free >= SCALE:
+                            code, free, position = refill(scratch, code, free, position)
+                        margin = min(interval - HALF, code)
+                        interval -= margin
+                        code -= margin
+                    magnitudes[np.uint64(place + (shift * 11 >> 5))] = value
+                    word |= (1 | (bit ^ np.int64(lookup >> 5)) << SIGNS) << (shift + 4)
             flags[at] = word & ~VISITED_ALL
             if (word ^ before) & OWN:
                 spread(flags, at, pitch, word, above)
