@@ -27,3 +27,30 @@ def trailing_zeros(_typing: Any, _value: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), lower
+
+
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    place = builder.gep(array.data, [arguments[1]])
+    return builder.bitcast(place, ir.IntType(64).as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def load_word(_typing: Any, array: Any, index: Any) -> Any:
+    """Give the eight bytes from `array[index]` on, the first one lowest; the caller has checked the place."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_pointer(context, builder, signature, arguments), align=1)
+
+    return types.uint64(array, types.int64), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def store_word(_typing: Any, array: Any, index: Any, _word: Any) -> Any:
+    """Put eight bytes at `array[index]` and after, the lowest first; the caller has checked the place."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _pointer(context, builder, signature, arguments), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.uint64), lower

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import DecodeError, OutOfRange, UnsupportedPixels
 from .blocks import ALL_DECODED, decode_blocks
 from .components import store, undo_transform
+from .high_throughput_blocks import decode_high_throughput_blocks
 from .layout import (
     B_KEPT,
     B_X0,
@@ -173,8 +174,6 @@ class _Image:
             raise DecodeError(f"tile {number} has no COD segment")
         layout = lay_out(size, number, tile.parameters, self.level)
         check_planes(layout)
-        if uses_high_throughput(layout):
-            raise UnsupportedPixels("blocks are coded by T.814")
         if min(component.style.levels for component in layout.components) < self.level:
             raise OutOfRange(f"no level {self.level}: tile {number} has fewer decompositions")
         order = order_packets(size, number, tile, layout, packaging)
@@ -196,8 +195,10 @@ class _Image:
             chosen = chosen[self._needed(layout, blocks[chosen])]
         tasks = [chosen] if self.run is run_serially else np.array_split(chosen, -(-len(chosen) // _BLOCKS_A_TASK) or 1)
 
+        decoder = decode_high_throughput_blocks if uses_high_throughput(layout) else decode_blocks
+
         def decode(task: NDArray[np.int64]) -> int:
-            return decode_blocks(self.data, pieces, blocks, task, layout.bands, layout.steps, coefficients)
+            return decoder(self.data, pieces, blocks, task, layout.bands, layout.steps, coefficients)
 
         for wrong in self.run(decode, tasks):
             if wrong != ALL_DECODED:

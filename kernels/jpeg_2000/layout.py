@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DecodeError
+from ...errors import DecodeError, UnsupportedPixels
 from ..jit import inlined, kernel
 from .parameters import (
     DERIVED,
     HIGH_THROUGHPUT,
-    NO_QUANTIZATION,
     CodingStyle,
     Component,
     Parameters,
@@ -321,8 +320,11 @@ def _tree_nodes(across: Any, down: Any) -> Any:
 
 
 def uses_high_throughput(layout: TileLayout) -> bool:
-    """Say whether any component's blocks are coded by T.814."""
-    return bool((layout.bands[:, B_STYLE] & HIGH_THROUGHPUT).any())
+    """Say whether blocks are coded by T.814; raises `UnsupportedPixels` where components differ in that."""
+    coders = set((layout.bands[:, B_STYLE] & HIGH_THROUGHPUT).tolist())
+    if len(coders) > 1:
+        raise UnsupportedPixels("some components are coded by T.800 and others by T.814")
+    return coders == {HIGH_THROUGHPUT}
 
 
 def check_planes(layout: TileLayout) -> None:
@@ -330,8 +332,3 @@ def check_planes(layout: TileLayout) -> None:
     planes = layout.bands[:, B_PLANES]
     if planes.size and int(planes.max()) > MAXIMUM_PLANES:
         raise DecodeError(f"a band has {int(planes.max())} bit planes: at most {MAXIMUM_PLANES} are decoded")
-
-
-def is_consistent(style: CodingStyle, quantization: Quantization) -> bool:
-    """Say whether quantization suits the wavelet (T.800 E.1)."""
-    return not style.is_reversible or quantization.style == NO_QUANTIZATION
