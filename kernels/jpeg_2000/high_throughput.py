@@ -213,9 +213,12 @@ def _decode_values(
             if y and rho & (rho - 1):
                 kappa = 63 - leading_zeros(near | 2)
             size = kappa + (quad >> U_VALUE)
-            if rho:
-                most = max(most, size)
             at = np.uint64(2 * y * pitch + 2 * x)
+            if rho == 0:
+                values[at], values[at + one], below[column], below[column + one] = 0, 0, 0, 0
+                values[at + np.uint64(pitch)], values[at + np.uint64(pitch + 1)] = 0, 0
+                continue
+            most = max(most, size)
             for side in range(2):
                 for row in range(2):
                     sample = 2 * side + row

@@ -60,6 +60,7 @@ _MAXIMUM_LENGTH_BITS = 32
 _MAXIMUM_TREE_VALUE = 80
 _LEAST_LENGTH_BITS = 3
 _MAXIMUM_DEPTH = 32
+_MAXIMUM_PASSES = 164
 
 
 def order_packets(size: Size, number: int, tile: Tile, layout: TileLayout, packaging: Packaging) -> Table:
@@ -72,12 +73,23 @@ def order_packets(size: Size, number: int, tile: Tile, layout: TileLayout, packa
         raise DecodeError(
             f"tile {number} has {layout.precincts} precincts in {packaging.layers} layers but only {capacity} bytes"
         )
+    if _is_natural(tile, layout, packaging):
+        order = np.zeros((layout.precincts, 2), np.int64)
+        order[:, 0] = np.arange(layout.precincts)
+        return order
     keys = _precinct_keys(size, number, layout)
     everything = Volume(0, 0, packaging.layers, 33, len(size.components), packaging.progression)
     volumes = tile.parameters.volumes or (everything,)
     reached = np.zeros(layout.precincts, np.int64)
     parts = [_volume_order(volume, keys, reached, packaging.layers) for volume in volumes]
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _is_natural(tile: Tile, layout: TileLayout, packaging: Packaging) -> bool:
+    """Say whether packets come as precincts are numbered: one component, one layer, resolution by resolution."""
+    most = int(layout.resolutions[:, R_ACROSS : R_DOWN + 1].max())
+    is_by_resolution = packaging.progression in (LRCP, RLCP, RPCL) or most <= 1
+    return is_by_resolution and packaging.layers == 1 and len(layout.components) == 1 and not tile.parameters.volumes
 
 
 def _precinct_keys(size: Size, number: int, layout: TileLayout) -> Table:
@@ -142,8 +154,9 @@ def read_packets(
     bodies = np.array(tile.bodies, np.int64).reshape(-1, 2)
     headers = np.array(tile.headers, np.int64).reshape(-1, 2)
     header_bytes = int((headers[:, 1] - headers[:, 0]).sum() if len(headers) else (bodies[:, 1] - bodies[:, 0]).sum())
-    # A piece takes at least three bits of a header: its length. Pages that stay unused cost nothing.
-    pieces = np.empty((header_bytes * 8 // _LEAST_LENGTH_BITS + 1, P_COLUMNS), np.int64)
+    # A piece takes at least three bits of a header, its length, and there are only so many in a layer of a block.
+    most = len(blocks) * packaging.layers * _pieces_in_layer(layout)
+    pieces = np.empty((min(header_bytes * 8 // _LEAST_LENGTH_BITS, most) + 1, P_COLUMNS), np.int64)
     owner = _resolution_of(layout)
     status, position, packet = _read_packets(
         data,
@@ -164,6 +177,12 @@ def read_packets(
         what = "is cut off" if status == _TRUNCATED else "has an impossible header"
         raise DecodeError(f"packet {packet} of {len(order)} of tile {number} {what} at byte {position}")
     return pieces
+
+
+def _pieces_in_layer(layout: TileLayout) -> int:
+    """Give the most pieces that one layer adds to one block."""
+    styles = int(np.bitwise_or.reduce(layout.resolutions[:, R_STYLE]))
+    return _MAXIMUM_PASSES if styles & (BYPASS | TERMINATE_ALL) else 2 if styles & HIGH_THROUGHPUT else 1
 
 
 def _resolution_of(layout: TileLayout) -> NDArray[np.int64]:
@@ -200,10 +219,9 @@ def _bits(data: NDArray[np.uint8], state: NDArray[np.int64], count: Any) -> Any:
 
 @inlined
 def _tree_value(
-    data: NDArray[np.uint8], state: NDArray[np.int64], tree: Any, cell: Any, x: Any, y: Any, threshold: Any
+    data: NDArray[np.uint8], state: NDArray[np.int64], tree: Any, cell: Any, x: Any, y: Any, threshold: Any, path: Any
 ) -> Any:
     """Read on in a tag tree until a leaf is known to be below `threshold` or not; give its value or 2^30."""
-    path = np.empty(_MAXIMUM_DEPTH, np.int64)
     across, down, node, depth = cell[C_ACROSS], cell[C_DOWN], cell[C_NODE], 0
     while True:
         path[depth] = node + y * across + x
@@ -314,6 +332,7 @@ def _read_cell(
     style: Any,
     pieces: Table,
     count: Any,
+    path: NDArray[np.int64],
 ) -> Any:
     """Read what a packet header says of one cell's blocks; give the number of pieces, negative after an error."""
     for y in range(cell[C_DOWN]):
@@ -322,12 +341,12 @@ def _read_cell(
             if block[K_PASSES] > 0:
                 is_included = _bit(data, state) == 1
             else:
-                is_included = _tree_value(data, state, trees[0], cell, x, y, layer + 1) <= layer
+                is_included = _tree_value(data, state, trees[0], cell, x, y, layer + 1, path) <= layer
             if not is_included:
                 continue
             if block[K_PASSES] == 0:
                 threshold = 1
-                while _tree_value(data, state, trees[1], cell, x, y, threshold) >= threshold:
+                while _tree_value(data, state, trees[1], cell, x, y, threshold, path) >= threshold:
                     threshold += 1
                     if threshold > _MAXIMUM_TREE_VALUE:
                         return -_BAD_TREE
@@ -372,7 +391,7 @@ def _read_packets(
     has_eph: bool,
 ) -> tuple[Any, Any, Any]:
     """Read all packets; give (status, byte offset, packet) at the end or at the first that is wrong."""
-    state = np.zeros(S_SIZE, np.int64)
+    state, path = np.zeros(S_SIZE, np.int64), np.empty(_MAXIMUM_DEPTH, np.int64)
     body, position = 0, bodies[0, 0]
     is_packed = headers.shape[0] > 0
     header, header_position = 0, headers[0, 0] if is_packed else np.int64(0)
@@ -392,7 +411,7 @@ def _read_packets(
         if _bit(data, state) == 1:
             for band in range(row[R_BANDS]):
                 cell = cells[precinct * CELLS + band]
-                count = _read_cell(data, state, cell, blocks, trees, layer, row[R_STYLE], pieces, count)
+                count = _read_cell(data, state, cell, blocks, trees, layer, row[R_STYLE], pieces, count, path)
                 if count < 0:
                     return -count, state[S_POSITION], packet
         if state[S_BYTE] == 0xFF:

@@ -41,11 +41,11 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, *, is_reversible: boo
         if 0 in shape:
             low = np.empty(shape, coefficients.dtype)
             continue
-        rows, out = np.empty(shape, coefficients.dtype), np.empty(shape, coefficients.dtype)
+        out = np.empty(shape, coefficients.dtype)
         if is_reversible:
-            _synthesise_53(low, coefficients, rows, out, x0 & 1, y0 & 1)
+            _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
         else:
-            _synthesise_97(low, coefficients, rows, out, x0 & 1, y0 & 1)
+            _synthesise_97(low, coefficients, np.empty(shape, coefficients.dtype), out, x0 & 1, y0 & 1)
         low = out
     return low
 
@@ -119,41 +119,58 @@ def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     return before, after
 
 
+@inlined
+def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
+    lows_y, lows_x = low.shape
+    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+    right = coefficients[y, lows_x : out.shape[0]]
+    if out.shape[0] > 1:
+        _row_53(left, right, even, odd, out, parity)
+    elif parity:
+        out[0] = right[0] >> 1
+    else:
+        out[0] = left[0]
+
+
 @kernel
 def _synthesise_53(
     low: NDArray[np.int32],
     coefficients: NDArray[np.int32],
-    rows: NDArray[np.int32],
     out: NDArray[np.int32],
     parity_x: int,
     parity_y: int,
 ) -> None:
-    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`."""
-    lows_y, lows_x = low.shape
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+
+    Rows are read as columns need them: one low row and two high ones are kept, not all.
+    """
+    lows = low.shape[0]
     height, width = out.shape
+    highs = height - lows
     even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
-    for y in range(height):
-        left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
-        right = coefficients[y, lows_x:width]
-        if width > 1:
-            _row_53(left, right, even, odd, rows[y], parity_x)
-        elif parity_x:
-            rows[y, 0] = right[0] >> 1
-        else:
-            rows[y, 0] = left[0]
-    highs_y = height - lows_y
+    row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
     if height == 1:
+        _read_row_53(low, coefficients, 0, even, odd, row, parity_x)
         for x in range(width):
-            out[0, x] = rows[0, x] >> parity_y
+            out[0, x] = row[x] >> parity_y
         return
-    for i in range(lows_y):
-        before, after = _neighbours(i, parity_y, highs_y)
-        _low_line_53(out[2 * i + parity_y], rows[i], rows[lows_y + before], rows[lows_y + after])
-    for i in range(highs_y):
-        before, after = _neighbours(i, 1 - parity_y, lows_y)
-        _high_line_53(
-            out[2 * i + 1 - parity_y], rows[lows_y + i], out[2 * before + parity_y], out[2 * after + parity_y]
-        )
+    read = 0
+    for i in range(lows + 1):
+        high = i - 1 + parity_y
+        if i < lows:
+            before, after = _neighbours(i, parity_y, highs)
+            while read <= max(before, after):
+                _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
+                read += 1
+            _read_row_53(low, coefficients, i, even, odd, row, parity_x)
+            _low_line_53(out[2 * i + parity_y], row, kept[before & 1], kept[after & 1])
+        if 0 <= high < highs:
+            # Both low rows around this high one are there.
+            before, after = _neighbours(high, 1 - parity_y, lows)
+            _high_line_53(
+                out[2 * high + 1 - parity_y], kept[high & 1], out[2 * before + parity_y], out[2 * after + parity_y]
+            )
 
 
 @inlined
