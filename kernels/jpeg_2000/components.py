@@ -11,6 +11,7 @@ from ..jit import kernel
 from .parameters import Component
 
 Plane = NDArray[Any]
+Word = np.int32
 
 _RED_CR, _GREEN_CB, _GREEN_CR, _BLUE_CB = (
     np.float32(1.402),
@@ -35,10 +36,9 @@ def store(plane: Plane, out: Plane, component: Component) -> None:
     least = -(1 << (component.precision - 1)) if component.is_signed else 0
     most = least + (1 << component.precision) - 1
     words = out.view(f"u{out.dtype.itemsize}")
-    if plane.dtype == np.int32:
-        _store_integers(plane, words, shift, least, most)
-    else:
-        _store_floats(plane, words, shift, least, most)
+    kernel_of = _store_integers if plane.dtype == np.int32 else _store_floats
+    # 32-bit numbers, or all arithmetic would be of 64 bits.
+    kernel_of(plane, words, np.int32(shift), np.int32(least), np.int32(most))
 
 
 @kernel
@@ -59,16 +59,16 @@ def _undo_irreversible(first: NDArray[np.float32], second: NDArray[np.float32], 
 
 
 @kernel
-def _store_integers(plane: NDArray[np.int32], out: Plane, shift: int, least: int, most: int) -> None:
+def _store_integers(plane: NDArray[np.int32], out: Plane, shift: Word, least: Word, most: Word) -> None:
     for y in range(plane.shape[0]):
         for x in range(plane.shape[1]):
-            out[y, x] = min(max(plane[y, x] + shift, least), most)
+            out[y, x] = min(max(np.int32(plane[y, x] + shift), least), most)
 
 
 @kernel
-def _store_floats(plane: NDArray[np.float32], out: Plane, shift: int, least: int, most: int) -> None:
+def _store_floats(plane: NDArray[np.float32], out: Plane, shift: Word, least: Word, most: Word) -> None:
     for y in range(plane.shape[0]):
         for x in range(plane.shape[1]):
             # Bounded as a float first: a damaged codestream gives numbers that no integer holds.
-            value = min(max(plane[y, x], np.float32(-2.0e9)), np.float32(2.0e9))
-            out[y, x] = min(max(np.int64(np.rint(value)) + shift, least), most)
+            value = min(max(plane[y, x], np.float32(-1.0e9)), np.float32(1.0e9))
+            out[y, x] = min(max(np.int32(np.int32(np.rint(value)) + shift), least), most)

@@ -35,6 +35,7 @@ from .layout import (
 from .markers import read_codestream
 from .packets import order_packets, read_packets
 from .parameters import Codestream, Component
+from .shelf import borrowed
 from .wavelet import synthesise
 
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
@@ -179,13 +180,15 @@ class _Image:
         order = order_packets(size, number, tile, layout, packaging)
         tables = lay_blocks(layout)
         pieces = read_packets(self.data, number, tile, layout, packaging, order, tables)
-        coefficients = np.zeros(layout.coefficients, np.int32)
-        self._decode_blocks(number, layout, pieces, tables[1], coefficients)
-        planes = self.run(lambda index: _plane(layout, index, coefficients), range(len(size.components)))
-        if packaging.has_transform:
-            _undo_transform(number, layout, planes)
-        for index, (plane, out) in enumerate(zip(planes, outs, strict=True)):
-            self._store(layout, index, plane, out)
+        with borrowed(layout.coefficients) as coefficients, borrowed(layout.coefficients) as targets:
+            coefficients[:] = 0
+            self._decode_blocks(number, layout, pieces, tables[1], coefficients)
+            indices = range(len(size.components))
+            planes = self.run(lambda index: _plane(layout, index, coefficients, targets), indices)
+            if packaging.has_transform:
+                _undo_transform(number, layout, planes)
+            for index, (plane, out) in enumerate(zip(planes, outs, strict=True)):
+                self._store(layout, index, plane, out)
 
     def _decode_blocks(
         self, number: int, layout: TileLayout, pieces: Table, blocks: Table, coefficients: NDArray[np.int32]
@@ -239,14 +242,22 @@ def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
-def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32]) -> NDArray[Any]:
-    """Synthesise one component of a tile."""
+def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targets: NDArray[np.int32]) -> NDArray[Any]:
+    """Synthesise one component of a tile within its part of `targets`."""
     component = layout.components[index]
     x0, y0, x1, y1 = component.rectangles[-1]
     shape = (y1 - y0, x1 - x0)
-    own = coefficients[component.target : component.target + shape[0] * shape[1]].reshape(shape)
+    own = slice(component.target, component.target + shape[0] * shape[1])
     is_reversible = component.style.is_reversible
-    return synthesise(own if is_reversible else own.view(np.float32), component.rectangles, is_reversible=is_reversible)
+    kind = np.int32 if is_reversible else np.float32
+    with borrowed(2 * shape[0] * shape[1]) as spare:
+        return synthesise(
+            coefficients[own].view(kind).reshape(shape),
+            component.rectangles,
+            targets[own].view(kind),
+            spare.view(kind),
+            is_reversible=is_reversible,
+        )
 
 
 def _undo_transform(number: int, layout: TileLayout, planes: list[NDArray[Any]]) -> None:

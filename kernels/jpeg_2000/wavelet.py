@@ -29,23 +29,25 @@ _HIGH_GAIN = np.float32(1 / 1.230174104914001)
 """T.800 table F.4."""
 
 
-def synthesise(coefficients: Rows, rectangles: Rectangles, *, is_reversible: bool) -> Rows:
-    """Give the samples (height, width) of the highest of the resolutions, int32 or float32.
+def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: Rows, *, is_reversible: bool) -> Rows:
+    """Give the samples (height, width) of the highest of the resolutions, int32 or float32, within `target`.
 
-    `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution.
+    `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution. `target`
+    holds as many words, `spare` twice as many; all are of one type.
     """
-    x0, y0, x1, y1 = rectangles[0]
-    low = np.ascontiguousarray(coefficients[: y1 - y0, : x1 - x0])
-    for x0, y0, x1, y1 in rectangles[1:]:
+    # Resolutions take turns in two buffers, so that the last one lands in the target.
+    buffers = (target, spare[: target.size]) if len(rectangles) % 2 else (spare[: target.size], target)
+    low = coefficients
+    for number, (x0, y0, x1, y1) in enumerate(rectangles):
         shape = (y1 - y0, x1 - x0)
-        if 0 in shape:
-            low = np.empty(shape, coefficients.dtype)
-            continue
-        out = np.empty(shape, coefficients.dtype)
-        if is_reversible:
+        out = buffers[number % 2][: shape[0] * shape[1]].reshape(shape)
+        if number == 0:
+            out[:] = coefficients[: shape[0], : shape[1]]
+        elif out.size and is_reversible:
             _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
-        else:
-            _synthesise_97(low, coefficients, np.empty(shape, coefficients.dtype), out, x0 & 1, y0 & 1)
+        elif out.size:
+            rows = spare[target.size :][: out.size].reshape(shape)
+            _synthesise_97(low, coefficients, rows, out, x0 & 1, y0 & 1)
         low = out
     return low
 
@@ -72,31 +74,6 @@ def _high_53(high: Any, before: Any, after: Any) -> Any:
 
 
 @inlined
-def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
-    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
-    lows, highs = low.shape[0], high.shape[0]
-    # Low sample i lies between high samples i - 1 + parity and i + parity.
-    end = min(lows, highs - parity)
-    for i in range(1 - parity, end):
-        even[i] = _low_53(low[i], high[i - 1 + parity], high[i + parity])
-    if parity == 0:
-        even[0] = _low_53(low[0], high[0], high[0])
-    if end < lows and lows > 1 - parity:
-        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
-    end = min(highs, lows - 1 + parity)
-    for i in range(parity, end):
-        odd[i] = _high_53(high[i], even[i - parity], even[i + 1 - parity])
-    if parity == 1:
-        odd[0] = _high_53(high[0], even[0], even[0])
-    if end < highs and highs > parity:
-        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
-    if parity:
-        _weave(odd[:highs], even[:lows], out)
-    else:
-        _weave(even[:lows], odd[:highs], out)
-
-
-@inlined
 def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _low_53(low[x], above[x], below[x])
@@ -106,6 +83,35 @@ def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
 def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _high_53(high[x], above[x], below[x])
+
+
+@inlined
+def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
+    lows, highs = low.shape[0], high.shape[0]
+    # Low sample i lies between high samples i - 1 + parity and i + parity.
+    end = min(lows, highs - parity)
+    first = 1 - parity
+    if end > first:
+        # Slices that begin together: an index that might be negative would keep the loop from being vectorised.
+        count = end - first
+        _low_line_53(even[first:end], low[first:end], high[0:count], high[1 : count + 1])
+    if parity == 0:
+        even[0] = _low_53(low[0], high[0], high[0])
+    if end < lows and lows > 1 - parity:
+        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
+    end = min(highs, lows - 1 + parity)
+    if end > parity:
+        count = end - parity
+        _high_line_53(odd[parity:end], high[parity:end], even[0:count], even[1 : count + 1])
+    if parity == 1:
+        odd[0] = _high_53(high[0], even[0], even[0])
+    if end < highs and highs > parity:
+        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
+    if parity:
+        _weave(odd[:highs], even[:lows], out)
+    else:
+        _weave(even[:lows], odd[:highs], out)
 
 
 @inlined
@@ -174,11 +180,19 @@ def _synthesise_53(
 
 
 @inlined
+def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
+    for x in range(line.shape[0]):
+        line[x] -= weight * (above[x] + below[x])
+
+
+@inlined
 def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
     """Subtract weight * (both neighbours of the other parity) from each sample of a row (F.3.8.2)."""
     end = min(target.shape[0], source.shape[0] - offset)
-    for i in range(1 - offset, end):
-        target[i] -= weight * (source[i - 1 + offset] + source[i + offset])
+    first = 1 - offset
+    if end > first:
+        count = end - first
+        _lift_line(target[first:end], source[0:count], source[1 : count + 1], weight)
     if offset == 0:
         target[0] -= weight * (source[0] + source[0])
     last = target.shape[0] - 1
@@ -205,12 +219,6 @@ def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
         _weave(odd, even, out)
     else:
         _weave(even, odd, out)
-
-
-@inlined
-def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
-    for x in range(line.shape[0]):
-        line[x] -= weight * (above[x] + below[x])
 
 
 @inlined
