@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from ..jit import inlined
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
@@ -27,6 +30,16 @@ def trailing_zeros(_typing: Any, _value: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.int64), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def swap_bytes(_typing: Any, _word: Any) -> Any:
+    """Turn the order of the eight bytes of a word round."""
+
+    def lower(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bswap(arguments[0])
+
+    return types.uint64(types.uint64), lower
 
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -54,3 +67,9 @@ def store_word(_typing: Any, array: Any, index: Any, _word: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.uint64), lower
+
+
+@inlined
+def has_full_byte(word: Any) -> Any:
+    """Say whether a byte of an unsigned word is FF."""
+    return (~word - np.uint64(0x0101010101010101)) & word & np.uint64(0x8080808080808080) != np.uint64(0)

@@ -26,7 +26,7 @@ from .layout import (
     K_Y,
     Table,
 )
-from .mq import CONTEXTS, M_SIZE, Integers, reset_contexts, start_segment
+from .mq import CONTEXTS, GUARD, M_SIZE, Integers, reset_contexts, start_segment
 from .packets import P_LENGTH, P_NEXT, P_OFFSET, P_PASSES, passes_in_segment
 from .parameters import BYPASS, RESET, SEGMENTATION, VERTICALLY_CAUSAL
 from .passes import Bytes, Magnitudes, cleanup_pass, is_segmentation_symbol, refinement_pass, significance_pass
@@ -59,13 +59,12 @@ def _gather(data: Bytes, pieces: Table, piece: Any, passes: Any, scratch: Bytes)
     """Copy a codeword segment of `passes` passes between its guards; give the first piece after it."""
     length = np.int64(1)
     while passes > 0 and piece >= 0:
-        offset = pieces[piece, P_OFFSET]
-        for index in range(pieces[piece, P_LENGTH]):
-            scratch[length + index] = data[offset + index]
-        length += pieces[piece, P_LENGTH]
+        offset, count = pieces[piece, P_OFFSET], pieces[piece, P_LENGTH]
+        scratch[length : length + count] = data[offset : offset + count]
+        length += count
         passes -= pieces[piece, P_PASSES]
         piece = pieces[piece, P_NEXT]
-    scratch[0], scratch[length], scratch[length + 1] = 0, 0xFF, 0xFF
+    scratch[0], scratch[length : length + GUARD] = 0, 0xFF
     return piece
 
 
@@ -90,7 +89,7 @@ def decode_blocks(
     Coefficients of the 9/7 wavelet are float32, written as their bits. No two blocks share one, so any split of
     the blocks may be decoded at once.
     """
-    scratch = np.empty(longest_block(pieces, blocks, chosen) + 3, np.uint8)
+    scratch = np.empty(longest_block(pieces, blocks, chosen) + 1 + GUARD, np.uint8)
     flags = np.empty(_FLAGS, np.int64)
     magnitudes = np.empty(MAXIMUM_BLOCK + 4 * _LONGEST_SIDE, np.int32)
     registers = np.empty(M_SIZE, np.int64)

@@ -22,8 +22,8 @@ A caller holds the registers in local variables and decodes one symbol by
 These lines stand wherever a symbol is decoded, and no array is handed over but when bytes are needed: Numba counts
 references to an array at each call, which costs more than the symbol.
 
-The bytes of a codeword segment lie in a buffer from index 1 on, between a 0 and two bytes FF: FF followed by more
-than 8F is never stepped over, so no read leaves the buffer.
+The bytes of a codeword segment lie in a buffer from index 1 on, between a 0 and `GUARD` bytes FF: FF followed by
+more than 8F is never stepped over, and words are loaded no further than seven bytes on, so no read leaves the buffer.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined
-from .bits import leading_zeros
+from .bits import has_full_byte, leading_zeros, load_word, swap_bytes
 
 Integers = NDArray[np.int64]
 
 SCALE = 46
+GUARD = 10
+"""Bytes FF after a codeword segment."""
 HALF = 0x8000 << SCALE
 _NORMALISED = 2
 """Leading zeros of an interval from HALF on."""
@@ -92,6 +94,12 @@ def reset_contexts(states: Integers) -> None:
 @inlined
 def refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> tuple[Any, Any, Any]:
     """Put bytes below the code until fewer than eight bits are free (T.800 C.3.4); after FF a byte gives seven."""
+    word = load_word(scratch, position - 1)
+    if not has_full_byte(word):
+        count = free >> 3
+        taken = swap_bytes(word) << np.uint64(8) >> np.uint64(64 - 8 * count)
+        free &= 7
+        return code + (np.int64(taken) << free), free, position + count
     while free >= 8:
         byte = np.int64(scratch[np.uint64(position)])
         if scratch[np.uint64(position - 1)] != 0xFF:

@@ -12,21 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined
-from .bits import load_word, store_word
+from .bits import has_full_byte, load_word, store_word
 
 Bytes = NDArray[np.uint8]
 
 GUARD = 16
 """Bytes after the end of each stream; also what every buffer needs beyond the bytes it takes."""
-_ONES = np.uint64(0x0101010101010101)
-_TOPS = np.uint64(0x8080808080808080)
 _BYTE = np.uint64(0xFF)
-
-
-@inlined
-def _has_full_byte(word: Any) -> Any:
-    """Say whether a byte of a word is FF."""
-    return (~word - _ONES) & word & _TOPS != np.uint64(0)
 
 
 @inlined
@@ -48,7 +40,7 @@ def unstuff_forward(data: Bytes, start: Any, end: Any, out: Bytes, fill: Any) ->
     former, position = np.uint64(0), start
     while position < end:
         word = load_word(data, position)
-        if position + 8 <= end and former != _BYTE and not _has_full_byte(word):
+        if position + 8 <= end and former != _BYTE and not has_full_byte(word):
             store_word(out, length, rest | word << np.uint64(count))
             # Two shifts, because one by 64 is undefined.
             rest = word >> np.uint64(1) >> np.uint64(63 - count)
