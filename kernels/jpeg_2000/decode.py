@@ -200,7 +200,7 @@ class _Image:
 
         decoder = decode_high_throughput_blocks if uses_high_throughput(layout) else decode_blocks
 
-        def decode(task: NDArray[np.int64]) -> int:
+        def decode(task: NDArray[np.int64]) -> Any:
             return decoder(self.data, pieces, blocks, task, layout.bands, layout.steps, coefficients)
 
         for wrong in self.run(decode, tasks):

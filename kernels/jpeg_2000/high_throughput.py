@@ -57,7 +57,7 @@ def decode_cleanup(
     values: Values,
     pitch: int,
     stream: Bytes,
-) -> bool:
+) -> Any:
     """Decode the cleanup pass in `data[start : start + length]`; say whether it can be right.
 
     `plane` is the bit plane it codes, `largest` the most bits a value may take. `values` is written for whole quads.
@@ -193,13 +193,14 @@ def _decode_values(
     quads: Values,
     values: Values,
     pitch: Any,
-) -> bool:
+) -> Any:
     """Decode magnitudes and signs (T.814 7.3.7, 7.3.8); say whether no value takes more than `largest` bits."""
     across, down = (width + 1) >> 1, (height + 1) >> 1
     quad_pitch = across + 3
     # What the row above had below, for the exponents predicted from it: two columns of each quad, with a border.
     below = np.zeros(2 * across + 4, np.int64)
-    position, most = np.int64(0), np.int64(0)
+    position: Any = np.int64(0)
+    most: Any = np.int64(0)
     for y in range(down):
         before = np.int64(0)
         for x in range(across):
@@ -208,7 +209,7 @@ def _decode_values(
             one = np.uint64(1)
             near = below[column] | below[column + one] | below[column + one + one] | before
             before = below[column + one]
-            kappa = np.int64(1)
+            kappa: Any = np.int64(1)
             rho = quad >> RHO & 15
             if y and rho & (rho - 1):
                 kappa = 63 - leading_zeros(near | 2)

@@ -47,7 +47,7 @@ def decode_high_throughput_blocks(
     bands: Table,
     steps: NDArray[np.float32],
     coefficients: NDArray[np.int32],
-) -> int:
+) -> Any:
     """Decode the chosen blocks into `coefficients`; give `ALL_DECODED`, or the block that cannot be right.
 
     Coefficients of the 9/7 wavelet are float32, written as their bits.

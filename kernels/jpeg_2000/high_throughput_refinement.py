@@ -20,7 +20,7 @@ def _take_bit(stream: Bytes, position: Any, length: Any) -> Any:
 
 
 @inlined
-def _has_neighbour(flags: Bytes, at: Any, pitch: Any, sees_below: Any) -> bool:
+def _has_neighbour(flags: Bytes, at: Any, pitch: Any, sees_below: Any) -> Any:
     found = flags[at - pitch - 1] | flags[at - pitch] | flags[at - pitch + 1] | flags[at - 1] | flags[at + 1]
     if sees_below:
         found |= flags[at + pitch - 1] | flags[at + pitch] | flags[at + pitch + 1]

@@ -27,6 +27,7 @@ from .layout import (
     R_ACROSS,
     R_BANDS,
     R_DOWN,
+    R_FIRST,
     R_PRECINCT_X,
     R_PRECINCT_Y,
     R_STYLE,
@@ -73,10 +74,14 @@ def order_packets(size: Size, number: int, tile: Tile, layout: TileLayout, packa
         raise DecodeError(
             f"tile {number} has {layout.precincts} precincts in {packaging.layers} layers but only {capacity} bytes"
         )
-    if _is_natural(tile, layout, packaging):
-        order = np.zeros((layout.precincts, 2), np.int64)
-        order[:, 0] = np.arange(layout.precincts)
-        return order
+    if packaging.layers == 1 and not tile.parameters.volumes:
+        rows = _simple_order(size, number, layout, packaging.progression)
+        if rows is not None:
+            order = np.zeros((layout.precincts, 2), np.int64)
+            counts = layout.resolutions[rows, R_ACROSS] * layout.resolutions[rows, R_DOWN]
+            starts = layout.resolutions[rows, R_FIRST] - (np.cumsum(counts) - counts)
+            order[:, 0] = np.arange(layout.precincts) + np.repeat(starts, counts)
+            return order
     keys = _precinct_keys(size, number, layout)
     everything = Volume(0, 0, packaging.layers, 33, len(size.components), packaging.progression)
     volumes = tile.parameters.volumes or (everything,)
@@ -85,11 +90,19 @@ def order_packets(size: Size, number: int, tile: Tile, layout: TileLayout, packa
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _is_natural(tile: Tile, layout: TileLayout, packaging: Packaging) -> bool:
-    """Say whether packets come as precincts are numbered: one component, one layer, resolution by resolution."""
+def _simple_order(size: Size, number: int, layout: TileLayout, progression: int) -> list[int] | None:
+    """Give the resolutions in the order of their packets, where each has all of its own together; else None.
+
+    It saves sorting, which takes a twentieth of the time of a small image.
+    """
+    rows = range(len(layout.owners))
     most = int(layout.resolutions[:, R_ACROSS : R_DOWN + 1].max())
-    is_by_resolution = packaging.progression in (LRCP, RLCP, RPCL) or most <= 1
-    return is_by_resolution and packaging.layers == 1 and len(layout.components) == 1 and not tile.parameters.volumes
+    if progression in (LRCP, RLCP) or (progression == RPCL and (most <= 1 or len(layout.components) == 1)):
+        owners = layout.owners.tolist()
+        return sorted(rows, key=lambda row: (owners[row][1], owners[row][0]))
+    if most <= 1 and tile_rectangle(size, number)[:2] == (0, 0):
+        return list(rows)  # all at one place: component by component
+    return None
 
 
 def _precinct_keys(size: Size, number: int, layout: TileLayout) -> Table:
@@ -342,6 +355,8 @@ def _read_cell(
                 is_included = _bit(data, state) == 1
             else:
                 is_included = _tree_value(data, state, trees[0], cell, x, y, layer + 1, path) <= layer
+            if state[S_FAILED]:
+                return -_TRUNCATED
             if not is_included:
                 continue
             if block[K_PASSES] == 0:

@@ -84,7 +84,7 @@ def significance_pass(
     height: int,
     value: int,
     orientation: int,
-    above: int,
+    above: Any,
     scratch: Bytes,
     registers: Integers,
     states: Integers,
@@ -201,7 +201,7 @@ def cleanup_pass(
     height: int,
     value: int,
     orientation: int,
-    above: int,
+    above: Any,
     scratch: Bytes,
     registers: Integers,
     states: Integers,
@@ -294,7 +294,7 @@ def cleanup_pass(
 
 
 @kernel
-def is_segmentation_symbol(scratch: Bytes, registers: Integers, states: Integers) -> bool:
+def is_segmentation_symbol(scratch: Bytes, registers: Integers, states: Integers) -> Any:
     """Read the segmentation symbol after a cleanup pass; say whether it is 1010 (T.800 D.5)."""
     margin, interval, code = registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE]
     free, position = registers[M_FREE], registers[M_POSITION]

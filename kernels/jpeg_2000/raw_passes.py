@@ -44,7 +44,7 @@ def raw_significance_pass(
     width: int,
     height: int,
     value: int,
-    above: int,
+    above: Any,
     scratch: Bytes,
     registers: Integers,
 ) -> None:
