@@ -183,6 +183,24 @@ def _decode_quads(
 
 
 @inlined
+def _value_bits(quad: Any, size: Any, sample: Any) -> Any:
+    """Give how many bits of the stream a sample of a quad takes."""
+    return (size - (quad >> (KNOWN_BITS + sample) & 1)) & -(quad >> (RHO + sample) & 1)
+
+
+@inlined
+def _value(quad: Any, sample: Any, word: Any, bits: Any) -> Any:
+    """Give twice (magnitude - 1), plus the sign, from the bits to come and the one that may be known."""
+    return word & ((np.int64(1) << bits) - 1) | (quad >> (FIRST_BITS + sample) & 1) << bits
+
+
+@inlined
+def _signed(quad: Any, sample: Any, value: Any, plane: Any) -> Any:
+    """Give a sample as it is kept; 0 where it is not significant."""
+    return (((value | 1) + 2) << plane | (value & 1) << 31) & -(quad >> (RHO + sample) & 1)
+
+
+@inlined
 def _decode_values(
     stream: Bytes,
     length: Any,
@@ -220,17 +238,22 @@ def _decode_values(
                 values[at + np.uint64(pitch)], values[at + np.uint64(pitch + 1)] = 0, 0
                 continue
             most = max(most, size)
-            for side in range(2):
-                for row in range(2):
-                    sample = 2 * side + row
-                    present = rho >> sample & 1
-                    # A size beyond what a word holds is refused below; until then it must not shift too far.
-                    bits = (min(size, 40) - (quad >> (KNOWN_BITS + sample) & 1)) * present
-                    word = _load_bits(stream, position, length)
-                    position += bits
-                    value = word & ((np.int64(1) << bits) - 1) | (quad >> (FIRST_BITS + sample) & 1) << bits
-                    magnitude = ((value | 1) + 2) << plane
-                    values[at + np.uint64(row * pitch + side)] = -present & (magnitude | (value & 1) << 31)
-                    if row:
-                        below[column + np.uint64(side)] = (value | 1) * present
+            # A size beyond what a word holds is refused below; until then it must not shift too far.
+            size = min(size, 40)
+            length_0, length_1 = _value_bits(quad, size, 0), _value_bits(quad, size, 1)
+            length_2, length_3 = _value_bits(quad, size, 2), _value_bits(quad, size, 3)
+            place_1 = position + length_0
+            place_2 = place_1 + length_1
+            place_3 = place_2 + length_2
+            value_0 = _value(quad, 0, _load_bits(stream, position, length), length_0)
+            value_1 = _value(quad, 1, _load_bits(stream, place_1, length), length_1)
+            value_2 = _value(quad, 2, _load_bits(stream, place_2, length), length_2)
+            value_3 = _value(quad, 3, _load_bits(stream, place_3, length), length_3)
+            position = place_3 + length_3
+            values[at] = _signed(quad, 0, value_0, plane)
+            values[at + one] = _signed(quad, 2, value_2, plane)
+            values[at + np.uint64(pitch)] = _signed(quad, 1, value_1, plane)
+            values[at + np.uint64(pitch + 1)] = _signed(quad, 3, value_3, plane)
+            below[column] = (value_1 | 1) & -(rho >> 1 & 1)
+            below[column + one] = (value_3 | 1) & -(rho >> 3 & 1)
     return most <= largest
