@@ -250,7 +250,7 @@ def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targ
     own = slice(component.target, component.target + shape[0] * shape[1])
     is_reversible = component.style.is_reversible
     kind = np.int32 if is_reversible else np.float32
-    with borrowed(2 * shape[0] * shape[1]) as spare:
+    with borrowed(shape[0] * shape[1]) as spare:
         return synthesise(
             coefficients[own].view(kind).reshape(shape),
             component.rectangles,

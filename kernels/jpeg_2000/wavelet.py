@@ -33,10 +33,10 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
     """Give the samples (height, width) of the highest of the resolutions, int32 or float32, within `target`.
 
     `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution. `target`
-    holds as many words, `spare` twice as many; all are of one type.
+    and `spare` hold as many words; all are of one type.
     """
     # Resolutions take turns in two buffers, so that the last one lands in the target.
-    buffers = (target, spare[: target.size]) if len(rectangles) % 2 else (spare[: target.size], target)
+    buffers = (target, spare) if len(rectangles) % 2 else (spare, target)
     low = coefficients
     for number, (x0, y0, x1, y1) in enumerate(rectangles):
         shape = (y1 - y0, x1 - x0)
@@ -46,8 +46,7 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
         elif out.size and is_reversible:
             _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
         elif out.size:
-            rows = spare[target.size :][: out.size].reshape(shape)
-            _synthesise_97(low, coefficients, rows, out, x0 & 1, y0 & 1)
+            _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)
         low = out
     return low
 
@@ -222,44 +221,56 @@ def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
 
 
 @inlined
-def _lift_columns(out: Rows, first: Any, weight: Any) -> None:
+def _lift_between(out: Rows, y: Any, weight: Any) -> None:
+    """Lift row `y`, if there is one, by the rows above and below it."""
     last = out.shape[0] - 1
-    for y in range(first, last + 1, 2):
+    if 0 <= y <= last:
         above = y - 1 if y > 0 else y + 1
         below = y + 1 if y < last else y - 1
         _lift_line(out[y], out[above], out[below], weight)
+
+
+@inlined
+def _read_row_97(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
+    lows_y, lows_x = low.shape
+    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+    right = coefficients[y, lows_x : out.shape[0]]
+    if out.shape[0] > 1:
+        _row_97(left, right, even, odd, out, parity)
+    elif parity:
+        out[0] = right[0] * np.float32(0.5)
+    else:
+        out[0] = left[0]
 
 
 @kernel
 def _synthesise_97(
     low: NDArray[np.float32],
     coefficients: NDArray[np.float32],
-    rows: NDArray[np.float32],
     out: NDArray[np.float32],
     parity_x: int,
     parity_y: int,
 ) -> None:
-    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`."""
-    lows_y, lows_x = low.shape
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+
+    The four lifting steps follow each other a row apart, so that rows are still in the cache.
+    """
+    lows, lows_x = low.shape
     height, width = out.shape
     even, odd = np.empty(lows_x, np.float32), np.empty(width - lows_x, np.float32)
-    for y in range(height):
-        left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
-        right = coefficients[y, lows_x:width]
-        if width > 1:
-            _row_97(left, right, even, odd, rows[y], parity_x)
-        elif parity_x:
-            rows[y, 0] = right[0] * np.float32(0.5)
-        else:
-            rows[y, 0] = left[0]
+    row = np.empty(width, np.float32)
     if height == 1:
-        _scale(out[0], rows[0], np.float32(0.5) if parity_y else np.float32(1))
+        _read_row_97(low, coefficients, 0, even, odd, row, parity_x)
+        _scale(out[0], row, np.float32(0.5) if parity_y else np.float32(1))
         return
-    for y in range(lows_y):
-        _scale(out[2 * y + parity_y], rows[y], _LOW_GAIN)
-    for y in range(height - lows_y):
-        _scale(out[2 * y + 1 - parity_y], rows[lows_y + y], _HIGH_GAIN)
-    _lift_columns(out, parity_y, _DELTA)
-    _lift_columns(out, 1 - parity_y, _GAMMA)
-    _lift_columns(out, parity_y, _BETA)
-    _lift_columns(out, 1 - parity_y, _ALPHA)
+    for y in range(height + 4):
+        is_high = (y & 1) != parity_y
+        if y < height:
+            _read_row_97(low, coefficients, (lows if is_high else 0) + (y >> 1), even, odd, row, parity_x)
+            _scale(out[y], row, _HIGH_GAIN if is_high else _LOW_GAIN)
+        if is_high:
+            _lift_between(out, y - 1, _DELTA)
+            _lift_between(out, y - 2, _GAMMA)
+            _lift_between(out, y - 3, _BETA)
+            _lift_between(out, y - 4, _ALPHA)
