@@ -6,12 +6,11 @@ import io
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
-
 from filmless.engine.render import render_frame
 from filmless.engine.tables import Table, read_tables, table_entries
 from filmless.errors import UnsupportedPixels
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 STORED = np.array([[0, 10, 11], [12, 13, 200]], np.uint16)
 RISING = Table(np.array([0, 1000, 3000, 4095], np.uint16), first_mapped=10, bits=12)

@@ -1,0 +1,74 @@
+"""From wavelet samples to an image: component transforms, level shift, clamping (T.800 annex G)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import kernel
+from .parameters import Component
+
+Plane = NDArray[Any]
+Word = np.int32
+
+_RED_CR, _GREEN_CB, _GREEN_CR, _BLUE_CB = (
+    np.float32(1.402),
+    np.float32(0.344136),
+    np.float32(0.714136),
+    np.float32(1.772),
+)
+
+
+def undo_transform(planes: list[Plane], *, is_reversible: bool) -> None:
+    """Turn the first three planes (all of one shape) into red, green and blue, in place (G.2.2, G.3.2)."""
+    first, second, third = (plane.reshape(-1) for plane in planes[:3])
+    if is_reversible:
+        _undo_reversible(first, second, third)
+    else:
+        _undo_irreversible(first, second, third)
+
+
+def store(plane: Plane, out: Plane, component: Component) -> None:
+    """Write samples into `out` (height, width, of any strides), shifted and clamped to the component's range."""
+    shift = 0 if component.is_signed else 1 << (component.precision - 1)
+    least = -(1 << (component.precision - 1)) if component.is_signed else 0
+    most = least + (1 << component.precision) - 1
+    words = out.view(f"u{out.dtype.itemsize}")
+    kernel_of = _store_integers if plane.dtype == np.int32 else _store_floats
+    # 32-bit numbers, or all arithmetic would be of 64 bits.
+    kernel_of(plane, words, np.int32(shift), np.int32(least), np.int32(most))
+
+
+@kernel
+def _undo_reversible(first: NDArray[np.int32], second: NDArray[np.int32], third: NDArray[np.int32]) -> None:
+    for i in range(first.size):
+        blue, red = second[i], third[i]
+        green = first[i] - ((blue + red) >> 2)
+        first[i], second[i], third[i] = red + green, green, blue + green
+
+
+@kernel
+def _undo_irreversible(first: NDArray[np.float32], second: NDArray[np.float32], third: NDArray[np.float32]) -> None:
+    for i in range(first.size):
+        luma, blue, red = first[i], second[i], third[i]
+        first[i] = luma + _RED_CR * red
+        second[i] = luma - _GREEN_CB * blue - _GREEN_CR * red
+        third[i] = luma + _BLUE_CB * blue
+
+
+@kernel
+def _store_integers(plane: NDArray[np.int32], out: Plane, shift: Word, least: Word, most: Word) -> None:
+    for y in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            out[y, x] = min(max(np.int32(plane[y, x] + shift), least), most)
+
+
+@kernel
+def _store_floats(plane: NDArray[np.float32], out: Plane, shift: Word, least: Word, most: Word) -> None:
+    for y in range(plane.shape[0]):
+        for x in range(plane.shape[1]):
+            # Bounded as a float first: a damaged codestream gives numbers that no integer holds.
+            value = min(max(plane[y, x], np.float32(-1.0e9)), np.float32(1.0e9))
+            out[y, x] = min(max(np.int32(np.int32(np.rint(value)) + shift), least), most)

@@ -1,0 +1,116 @@
+"""Code blocks of the high-throughput coder, from their pieces of codestream to coefficients (T.814, T.800 E.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined, kernel
+from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
+from .high_throughput import Values, decode_cleanup
+from .high_throughput_refinement import refine
+from .layout import (
+    B_PLANES,
+    B_REVERSIBLE,
+    B_STRIDE,
+    B_STYLE,
+    B_TARGET,
+    K_BAND,
+    K_FIRST,
+    K_HEIGHT,
+    K_MISSING,
+    K_PASSES,
+    K_WIDTH,
+    K_X,
+    K_Y,
+    Table,
+)
+from .mq import Integers
+from .packets import P_LENGTH, P_NEXT, P_OFFSET
+from .parameters import VERTICALLY_CAUSAL
+from .unstuffing import GUARD, Bytes
+
+_QUADS = MAXIMUM_BLOCK
+"""At least (quads across + 3) * (quads down + 1) of any block."""
+_VALUES = 2 * MAXIMUM_BLOCK + 16
+_MAGNITUDE = 0x7FFFFFFF
+
+
+@kernel
+def decode_high_throughput_blocks(
+    data: Bytes,
+    pieces: Table,
+    blocks: Table,
+    chosen: Integers,
+    bands: Table,
+    steps: NDArray[np.float32],
+    coefficients: NDArray[np.int32],
+) -> Any:
+    """Decode the chosen blocks into `coefficients`; give `ALL_DECODED`, or the block that cannot be right.
+
+    Coefficients of the 9/7 wavelet are float32, written as their bits.
+    """
+    longest = longest_block(pieces, blocks, chosen)
+    scratch, stream = np.zeros(longest + GUARD, np.uint8), np.empty(longest + 2 * GUARD, np.uint8)
+    quads, values = np.empty(_QUADS, np.int32), np.empty(_VALUES, np.int32)
+    flags = np.empty(_VALUES, np.uint8)
+    floats = coefficients.view(np.float32)
+    for number in chosen:
+        block = blocks[number]
+        band = bands[block[K_BAND]]
+        plane = band[B_PLANES] - 1 - block[K_MISSING]
+        if block[K_PASSES] == 0:
+            continue
+        refinements = (block[K_PASSES] - 1) % 3
+        if plane < 0 or (refinements and plane < 1):
+            return number
+        width, height = block[K_WIDTH], block[K_HEIGHT]
+        pitch = (width + 1) & ~1
+        cleanup, total = _gather(data, pieces, block[K_FIRST], scratch)
+        if not decode_cleanup(
+            scratch, 0, cleanup, width, height, plane, block[K_MISSING] + 2, quads, values, pitch, stream
+        ):
+            return number
+        if refinements:
+            is_causal = band[B_STYLE] & VERTICALLY_CAUSAL != 0
+            has_both = refinements == 2
+            refine(scratch, cleanup, total, width, height, plane - 1, has_both, is_causal, values, pitch, flags, stream)
+        target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
+        if band[B_REVERSIBLE]:
+            for y in range(height):
+                row = coefficients[target + y * band[B_STRIDE] : target + y * band[B_STRIDE] + width]
+                _store_integers(row, values[y * pitch : y * pitch + width])
+        else:
+            step = np.float32(0.5) * steps[block[K_BAND]]
+            for y in range(height):
+                line = floats[target + y * band[B_STRIDE] : target + y * band[B_STRIDE] + width]
+                _store_floats(line, values[y * pitch : y * pitch + width], step)
+    return ALL_DECODED
+
+
+@inlined
+def _gather(data: Bytes, pieces: Table, piece: Any, scratch: Bytes) -> tuple[Any, Any]:
+    """Copy a block's bytes; give the length of the cleanup pass, which is the first piece, and of all."""
+    cleanup, total = pieces[piece, P_LENGTH], np.int64(0)
+    while piece >= 0:
+        offset, length = pieces[piece, P_OFFSET], pieces[piece, P_LENGTH]
+        scratch[total : total + length] = data[offset : offset + length]
+        total += length
+        piece = pieces[piece, P_NEXT]
+    return cleanup, total
+
+
+@inlined
+def _store_integers(row: NDArray[np.int32], values: Values) -> None:
+    for x in range(row.shape[0]):
+        magnitude = (values[x] & _MAGNITUDE) >> 1
+        row[x] = -magnitude if values[x] < 0 else magnitude
+
+
+@inlined
+def _store_floats(row: NDArray[np.float32], values: Values, step: Any) -> None:
+    for x in range(row.shape[0]):
+        magnitude = np.float32(values[x] & _MAGNITUDE) * step
+        row[x] = -magnitude if values[x] < 0 else magnitude

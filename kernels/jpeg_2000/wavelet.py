@@ -1,0 +1,276 @@
+"""The inverse wavelet transforms 5/3 and 9/7 (T.800 annex F), one resolution at a time.
+
+A component's coefficients lie as (height, width): the lower resolution at the top left, HL beside it, LH below, HH
+across. Rows are synthesised first, low and high samples apart and then woven together; then columns, many at once,
+row by row, so that every inner loop runs along memory. What lies outside is mirrored (F.3.7), which here means that
+the one neighbour there is counts twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined, kernel
+
+Rows = NDArray[Any]
+Rectangles = tuple[tuple[int, int, int, int], ...]
+
+_ALPHA, _BETA, _GAMMA, _DELTA = (
+    np.float32(-1.586134342059924),
+    np.float32(-0.052980118572961),
+    np.float32(0.882911075530934),
+    np.float32(0.443506852043971),
+)
+_LOW_GAIN = np.float32(1.230174104914001)
+_HIGH_GAIN = np.float32(1 / 1.230174104914001)
+"""T.800 table F.4."""
+
+
+def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: Rows, *, is_reversible: bool) -> Rows:
+    """Give the samples (height, width) of the highest of the resolutions, int32 or float32, within `target`.
+
+    `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution. `target`
+    and `spare` hold as many words; all are of one type.
+    """
+    # Resolutions take turns in two buffers, so that the last one lands in the target.
+    buffers = (target, spare) if len(rectangles) % 2 else (spare, target)
+    low = coefficients
+    for number, (x0, y0, x1, y1) in enumerate(rectangles):
+        shape = (y1 - y0, x1 - x0)
+        out = buffers[number % 2][: shape[0] * shape[1]].reshape(shape)
+        if number == 0:
+            out[:] = coefficients[: shape[0], : shape[1]]
+        elif out.size and is_reversible:
+            _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
+        elif out.size:
+            _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)
+        low = out
+    return low
+
+
+@inlined
+def _weave(first: Rows, second: Rows, out: Rows) -> None:
+    """Put samples of both parities side by side; `first` has as many as `second`, or one more."""
+    count = second.shape[0]
+    for i in range(count):
+        out[2 * i] = first[i]
+        out[2 * i + 1] = second[i]
+    if first.shape[0] > count:
+        out[2 * count] = first[count]
+
+
+@inlined
+def _low_53(low: Any, before: Any, after: Any) -> Any:
+    return low - ((before + after + 2) >> 2)
+
+
+@inlined
+def _high_53(high: Any, before: Any, after: Any) -> Any:
+    return high + ((before + after) >> 1)
+
+
+@inlined
+def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
+    for x in range(out.shape[0]):
+        out[x] = _low_53(low[x], above[x], below[x])
+
+
+@inlined
+def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
+    for x in range(out.shape[0]):
+        out[x] = _high_53(high[x], above[x], below[x])
+
+
+@inlined
+def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
+    lows, highs = low.shape[0], high.shape[0]
+    # Low sample i lies between high samples i - 1 + parity and i + parity.
+    end = min(lows, highs - parity)
+    first = 1 - parity
+    if end > first:
+        # Slices that begin together: an index that might be negative would keep the loop from being vectorised.
+        count = end - first
+        _low_line_53(even[first:end], low[first:end], high[0:count], high[1 : count + 1])
+    if parity == 0:
+        even[0] = _low_53(low[0], high[0], high[0])
+    if end < lows and lows > 1 - parity:
+        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
+    end = min(highs, lows - 1 + parity)
+    if end > parity:
+        count = end - parity
+        _high_line_53(odd[parity:end], high[parity:end], even[0:count], even[1 : count + 1])
+    if parity == 1:
+        odd[0] = _high_53(high[0], even[0], even[0])
+    if end < highs and highs > parity:
+        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
+    if parity:
+        _weave(odd[:highs], even[:lows], out)
+    else:
+        _weave(even[:lows], odd[:highs], out)
+
+
+@inlined
+def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
+    """Give the samples of the other parity, `count` in all, before and after sample `index`."""
+    before, after = index - 1 + offset, index + offset
+    if before < 0:
+        before = after
+    if after >= count:
+        after = before
+    return before, after
+
+
+@inlined
+def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
+    lows_y, lows_x = low.shape
+    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+    right = coefficients[y, lows_x : out.shape[0]]
+    if out.shape[0] > 1:
+        _row_53(left, right, even, odd, out, parity)
+    elif parity:
+        out[0] = right[0] >> 1
+    else:
+        out[0] = left[0]
+
+
+@kernel
+def _synthesise_53(
+    low: NDArray[np.int32],
+    coefficients: NDArray[np.int32],
+    out: NDArray[np.int32],
+    parity_x: int,
+    parity_y: int,
+) -> None:
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+
+    Rows are read as columns need them: one low row and two high ones are kept, not all.
+    """
+    lows = low.shape[0]
+    height, width = out.shape
+    highs = height - lows
+    even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
+    row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
+    if height == 1:
+        _read_row_53(low, coefficients, 0, even, odd, row, parity_x)
+        for x in range(width):
+            out[0, x] = row[x] >> parity_y
+        return
+    read = 0
+    for i in range(lows + 1):
+        high = i - 1 + parity_y
+        if i < lows:
+            before, after = _neighbours(i, parity_y, highs)
+            while read <= max(before, after):
+                _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
+                read += 1
+            _read_row_53(low, coefficients, i, even, odd, row, parity_x)
+            _low_line_53(out[2 * i + parity_y], row, kept[before & 1], kept[after & 1])
+        if 0 <= high < highs:
+            # Both low rows around this high one are there.
+            before, after = _neighbours(high, 1 - parity_y, lows)
+            _high_line_53(
+                out[2 * high + 1 - parity_y], kept[high & 1], out[2 * before + parity_y], out[2 * after + parity_y]
+            )
+
+
+@inlined
+def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
+    for x in range(line.shape[0]):
+        line[x] -= weight * (above[x] + below[x])
+
+
+@inlined
+def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
+    """Subtract weight * (both neighbours of the other parity) from each sample of a row (F.3.8.2)."""
+    end = min(target.shape[0], source.shape[0] - offset)
+    first = 1 - offset
+    if end > first:
+        count = end - first
+        _lift_line(target[first:end], source[0:count], source[1 : count + 1], weight)
+    if offset == 0:
+        target[0] -= weight * (source[0] + source[0])
+    last = target.shape[0] - 1
+    if end <= last and last >= 1 - offset:
+        target[last] -= weight * (source[source.shape[0] - 1] + source[source.shape[0] - 1])
+
+
+@inlined
+def _scale(target: Rows, source: Rows, weight: Any) -> None:
+    for x in range(target.shape[0]):
+        target[x] = weight * source[x]
+
+
+@inlined
+def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.2)."""
+    _scale(even, low, _LOW_GAIN)
+    _scale(odd, high, _HIGH_GAIN)
+    _lift(even, odd, parity, _DELTA)
+    _lift(odd, even, 1 - parity, _GAMMA)
+    _lift(even, odd, parity, _BETA)
+    _lift(odd, even, 1 - parity, _ALPHA)
+    if parity:
+        _weave(odd, even, out)
+    else:
+        _weave(even, odd, out)
+
+
+@inlined
+def _lift_between(out: Rows, y: Any, weight: Any) -> None:
+    """Lift row `y`, if there is one, by the rows above and below it."""
+    last = out.shape[0] - 1
+    if 0 <= y <= last:
+        above = y - 1 if y > 0 else y + 1
+        below = y + 1 if y < last else y - 1
+        _lift_line(out[y], out[above], out[below], weight)
+
+
+@inlined
+def _read_row_97(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
+    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
+    lows_y, lows_x = low.shape
+    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
+    right = coefficients[y, lows_x : out.shape[0]]
+    if out.shape[0] > 1:
+        _row_97(left, right, even, odd, out, parity)
+    elif parity:
+        out[0] = right[0] * np.float32(0.5)
+    else:
+        out[0] = left[0]
+
+
+@kernel
+def _synthesise_97(
+    low: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
+    out: NDArray[np.float32],
+    parity_x: int,
+    parity_y: int,
+) -> None:
+    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+
+    The four lifting steps follow each other a row apart, so that rows are still in the cache.
+    """
+    lows, lows_x = low.shape
+    height, width = out.shape
+    even, odd = np.empty(lows_x, np.float32), np.empty(width - lows_x, np.float32)
+    row = np.empty(width, np.float32)
+    if height == 1:
+        _read_row_97(low, coefficients, 0, even, odd, row, parity_x)
+        _scale(out[0], row, np.float32(0.5) if parity_y else np.float32(1))
+        return
+    for y in range(height + 4):
+        is_high = (y & 1) != parity_y
+        if y < height:
+            _read_row_97(low, coefficients, (lows if is_high else 0) + (y >> 1), even, odd, row, parity_x)
+            _scale(out[y], row, _HIGH_GAIN if is_high else _LOW_GAIN)
+        if is_high:
+            _lift_between(out, y - 1, _DELTA)
+            _lift_between(out, y - 2, _GAMMA)
+            _lift_between(out, y - 3, _BETA)
+            _lift_between(out, y - 4, _ALPHA)
