@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz clean
 
 demo: $(VENV)/installed
 	$(BIN)/filmless demo
@@ -21,6 +21,12 @@ check: $(VENV)/installed-check
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m pytest bench $(PYTEST)
+
+# Hours of damaged codestreams: make fuzz HOURS=8 SEED=42
+HOURS ?= 1
+SEED ?= $(shell date +%s)
+fuzz: $(VENV)/installed-test
+	FILMLESS_FUZZ_SECONDS=$$(( $(HOURS) * 3600 )) FILMLESS_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz $(PYTEST)
 
 # The groups of pyproject.toml are installed with pip's --group, so pip itself comes first.
 $(VENV)/pip:

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import console, demo, export, ingest, render, show
+from . import codecs, console, demo, export, ingest, render, show
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -30,6 +30,7 @@ app.command("info")(show.show_series)
 app.command("render")(render.render_picture)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
+app.command("codecs")(codecs.list_codecs)
 
 
 def _show_version(asked: bool) -> None:

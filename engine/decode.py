@@ -9,16 +9,18 @@ disagree on sign.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DecodeError, InvalidArgument, Truncated, UnsupportedPixels
+from ..errors import DecodeError, InvalidArgument, OutOfRange, Truncated, UnsupportedPixels
+from ..kernels.downsample import halve_mean
 from ..kernels.jpeg_2000 import decode_jpeg_2000
 from ..kernels.jpeg_dct import decode_jpeg_dct
 from ..kernels.jpeg_lossless import decode_jpeg_lossless
@@ -56,20 +58,98 @@ class DecodedFrame(NamedTuple):
     """Of these values: differs from the header's where the codec undid a colour transform."""
 
 
+Region = tuple[int, int, int, int]
+"""First row, end row, first column, end column, of the frame at the level asked for."""
+
 Decoder = Callable[[bytes, PixelDescription], DecodedFrame]
 
 
-def decode_frame(codestream: bytes, description: PixelDescription, transfer_syntax_uid: str) -> DecodedFrame:
+class Codec(NamedTuple):
+    """How the frames of one transfer syntax are decoded."""
+
+    decode: Decoder
+    by: str
+    """Who decodes: our kernels, or a library where it stays ahead."""
+    second: str
+    """The independent decoder that the tests compare with on every real file."""
+
+
+def decode_frame(
+    codestream: bytes,
+    description: PixelDescription,
+    transfer_syntax_uid: str,
+    *,
+    level: int = 0,
+    region: Region | None = None,
+    out: NDArray[Any] | None = None,
+) -> DecodedFrame:
     """Decode one encapsulated frame, its fragments joined.
 
-    Raises `UnsupportedPixels` for a transfer syntax without decoder here, `DecodeError` for a codestream that
-    is damaged or declares another size than the description.
+    `level` halves the resolution that many times: JPEG 2000 decodes no more than it needs (the smooth part of its
+    wavelets), others are decoded whole and averaged 2 × 2. `region` is cut from the frame at that level. The values go
+    into `out` where it is given.
+
+    Raises `UnsupportedPixels` for a transfer syntax without decoder here, `DecodeError` for a codestream that is
+    damaged or declares another size than the description, `OutOfRange` for a level or region that is not there.
     """
-    decoder = _DECODERS.get(transfer_syntax_uid)
-    if decoder is None:
+    codec = CODECS.get(transfer_syntax_uid)
+    if codec is None:
         raise UnsupportedPixels(f"no decoder for transfer syntax {name_of(transfer_syntax_uid)}")
     _check_frame_size(description)
-    return decoder(codestream, description)
+    if (level or region) and transfer_syntax_uid in _SCALABLE:
+        decoded = _decode_part_of_jpeg_2000(codestream, description, level, region)
+    else:
+        whole = codec.decode(codestream, description)
+        values = _part(whole.values, level, region) if level or region else whole.values
+        decoded = whole._replace(values=values)
+    if out is None:
+        return decoded
+    if out.shape != decoded.values.shape or out.dtype != decoded.values.dtype:
+        raise InvalidArgument(f"out must be {decoded.values.dtype} {decoded.values.shape}")
+    out[...] = decoded.values
+    return decoded._replace(values=out)
+
+
+def decode_frames(
+    codestreams: Sequence[bytes],
+    description: PixelDescription,
+    transfer_syntax_uid: str,
+    *,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Decode frames of one description on the thread pool into one array, (frames, rows, columns[, samples]).
+
+    Raises as `decode_frame` does, for the first frame that fails; then `out` is partly written.
+    """
+    _check_frame_size(description)
+    shape = (len(codestreams), *description.frame_shape)
+    if out is None:
+        out = np.empty(shape, description.stored_dtype)
+    elif out.shape != shape or out.dtype != description.stored_dtype:
+        raise InvalidArgument(f"out must be {description.stored_dtype} {shape}")
+    frames = out
+
+    def decode(number: int) -> None:
+        decode_frame(codestreams[number], description, transfer_syntax_uid, out=frames[number])
+
+    run_all(decode, range(len(codestreams)))
+    return frames
+
+
+def _part(values: NDArray[Any], level: int, region: Region | None) -> NDArray[Any]:
+    """Halve a whole frame in the plane, `level` times, and cut a region from it."""
+    if not 0 <= level <= _MOST_LEVELS:
+        raise OutOfRange(f"no level {level}: 0 to {_MOST_LEVELS} can be asked for")
+    planes = np.ascontiguousarray(values[np.newaxis] if values.ndim == 2 else np.moveaxis(values, -1, 0))
+    for _ in range(level):
+        planes = halve_mean(planes, axes=(False, True, True))
+    if region is not None:
+        top, bottom, left, right = region
+        rows, columns = planes.shape[1:]
+        if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
+            raise OutOfRange(f"region {region} is not inside the {rows} × {columns} pixels at level {level}")
+        planes = planes[:, top:bottom, left:right]
+    return np.ascontiguousarray(planes[0] if values.ndim == 2 else np.moveaxis(planes, 0, -1))
 
 
 def decode_native_frame(
@@ -279,12 +359,8 @@ def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> Decoded
 
 
 def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG 2000 (T.800) by our own kernels, code blocks in parallel; an undone component transform gives
-    RGB.
-    """
-    bare = find_jpeg2000(codestream)
-    _check_header(read_jpeg2000_header(bare), description)
-    _check_end(bare)
+    """Decode JPEG 2000 (T.800) by our own kernels, code blocks in parallel."""
+    bare = _checked_jpeg_2000(codestream, description)
     try:
         samples = decode_jpeg_2000(bare, run=run_all)
     except UnsupportedPixels:
@@ -293,15 +369,31 @@ def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> Decod
     return _from_codec(samples, description, _after_transform(description))
 
 
+def _decode_part_of_jpeg_2000(
+    codestream: bytes, description: PixelDescription, level: int, region: Region | None
+) -> DecodedFrame:
+    """Decode JPEG 2000 or HTJ2K at a lower resolution, or a region, and only the code blocks that takes."""
+    bare = _checked_jpeg_2000(codestream, description)
+    samples = decode_jpeg_2000(bare, level=level, region=region, run=run_all)
+    part = dataclasses.replace(description, rows=samples.shape[0], columns=samples.shape[1])
+    return _from_codec(samples, part, _after_transform(description))
+
+
+def _checked_jpeg_2000(codestream: bytes, description: PixelDescription) -> bytes:
+    """Give the codestream out of its JP2 boxes, its size and end checked."""
+    bare = find_jpeg2000(codestream)
+    _check_header(read_jpeg2000_header(bare), description)
+    _check_end(bare)
+    return bare
+
+
 def _decode_by_openjpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
     """Decode JPEG 2000 and HTJ2K (T.814).
 
     OpenJPH would be faster for HTJ2K, but its binding drops errors and returns memory never written. Our own
     kernels decode HTJ2K too, as fast as OpenJPEG on grey images, a tenth slower on colour.
     """
-    bare = find_jpeg2000(codestream)
-    _check_header(read_jpeg2000_header(bare), description)
-    _check_end(bare)
+    bare = _checked_jpeg_2000(codestream, description)
     samples = _guarded(lambda: imagecodecs.jpeg2k_decode(bare), "JPEG 2000")
     return _from_codec(samples, description, _after_transform(description))
 
@@ -340,26 +432,32 @@ def _decode_uncompressed(codestream: bytes, description: PixelDescription) -> De
 
 
 _JPEG = "1.2.840.10008.1.2.4."
-_DECODERS: dict[str, Decoder] = {
-    "1.2.840.10008.1.2.1.98": _decode_uncompressed,
-    "1.2.840.10008.1.2.5": _decode_rle,
-    "1.2.840.10008.1.2.8.1": _decode_deflated,
-    _JPEG + "50": _decode_jpeg_sequential,
-    _JPEG + "51": _decode_jpeg_sequential,
-    _JPEG + "53": _decode_jpeg,
-    _JPEG + "55": _decode_jpeg,
-    _JPEG + "57": _decode_jpeg,
-    _JPEG + "70": _decode_jpeg,
-    _JPEG + "80": _decode_jpeg_ls,
-    _JPEG + "81": _decode_jpeg_ls,
-    _JPEG + "90": _decode_jpeg_2000,
-    _JPEG + "91": _decode_jpeg_2000,
-    _JPEG + "201": _decode_by_openjpeg,
-    _JPEG + "202": _decode_by_openjpeg,
-    _JPEG + "203": _decode_by_openjpeg,
+_OURS = "Filmless"
+_LIBJPEG_TURBO = "libjpeg-turbo (imagecodecs)"
+_OPENJPEG = "OpenJPEG (imagecodecs)"
+CODECS: dict[str, Codec] = {
+    "1.2.840.10008.1.2.1.98": Codec(_decode_uncompressed, _OURS, "pydicom"),
+    "1.2.840.10008.1.2.5": Codec(_decode_rle, _OURS, "pylibjpeg-rle"),
+    "1.2.840.10008.1.2.8.1": Codec(_decode_deflated, "zlib", "pydicom"),
+    _JPEG + "50": Codec(_decode_jpeg_sequential, f"{_OURS}; colour: {_LIBJPEG_TURBO}", "libjpeg (pylibjpeg)"),
+    _JPEG + "51": Codec(_decode_jpeg_sequential, f"{_OURS}; colour: {_LIBJPEG_TURBO}", "libjpeg (pylibjpeg)"),
+    _JPEG + "53": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
+    _JPEG + "55": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
+    _JPEG + "57": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
+    _JPEG + "70": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
+    _JPEG + "80": Codec(_decode_jpeg_ls, _OURS, "CharLS (imagecodecs)"),
+    _JPEG + "81": Codec(_decode_jpeg_ls, _OURS, "CharLS (imagecodecs)"),
+    _JPEG + "90": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
+    _JPEG + "91": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
+    _JPEG + "201": Codec(_decode_by_openjpeg, _OPENJPEG, _OURS),
+    _JPEG + "202": Codec(_decode_by_openjpeg, _OPENJPEG, _OURS),
+    _JPEG + "203": Codec(_decode_by_openjpeg, _OPENJPEG, _OURS),
 }
+"""Which decoder serves a transfer syntax."""
+_SCALABLE = frozenset(_JPEG + syntax for syntax in ("90", "91", "201", "202", "203"))
+_MOST_LEVELS = 32
 
-DECODABLE = frozenset(_DECODERS) | frozenset(
+DECODABLE = frozenset(CODECS) | frozenset(
     uid for uid, syntax in TRANSFER_SYNTAXES.items() if not syntax.is_encapsulated and not syntax.is_referenced
 )
 """Transfer syntaxes whose pixels can be read here, native ones included."""

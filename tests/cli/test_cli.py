@@ -457,3 +457,11 @@ def test_the_demo_takes_files_of_the_user(run, tmp_path):
 
     assert run("demo", tmp_path / "mine", "-o", tmp_path / "demo")[0] == 0
     assert (tmp_path / "demo" / "contact-sheet.png").exists()
+
+
+def test_codecs_lists_who_decodes_what_and_how_fast(run):
+    code, out, _ = run("codecs")
+
+    assert code == 0
+    assert "RLE Lossless" in out
+    assert "CharLS" in out
