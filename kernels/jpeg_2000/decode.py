@@ -42,6 +42,8 @@ Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 Region = tuple[int, int, int, int]
 Rectangle = tuple[int, int, int, int]
 
+MAXIMUM_TILES = 2048
+"""Each costs a millisecond or two of Python, whatever its size: more are for a library to decode."""
 MAXIMUM_SAMPLES = 1 << 31
 """No image beyond is decoded: a header of a few bytes can declare any size."""
 
@@ -121,6 +123,10 @@ class _Image:
             samples += (x1 - x0) * (y1 - y0)
         if samples > MAXIMUM_SAMPLES:
             raise UnsupportedPixels(f"the codestream declares {samples} samples: at most {MAXIMUM_SAMPLES} are decoded")
+        if len(self.codestream.tiles) > MAXIMUM_TILES:
+            raise UnsupportedPixels(
+                f"the codestream has {len(self.codestream.tiles)} tiles: at most {MAXIMUM_TILES} are decoded"
+            )
         if not 0 <= self.level <= 32:
             raise OutOfRange(f"no level {self.level}: the codestream has at most 32")
         for number in range(len(size.components)):

@@ -13,7 +13,7 @@ import pytest
 from filmless.engine.encapsulation import locate_frames, read_codestream
 from filmless.engine.parse import extended_offset_table, parse_instance
 from filmless.errors import DecodeError, FilmlessError, OutOfRange, UnsupportedPixels
-from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000
+from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, markers
 from filmless.storage.pool import run_all
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -326,3 +326,14 @@ def is_subsampled(codestream):
 
 def is_reversible(codestream):
     return codestream[codestream.find(b"\xff\x52") + 13] == 1
+
+
+@pytest.mark.real
+def test_more_tiles_than_are_decoded_here_are_refused_by_name(real_data, monkeypatch):
+    codestream = (real_data / "codec_streams" / "jpeg2000" / "p1_06.j2k").read_bytes()
+    tiles = len(markers.read_codestream(codestream).tiles)
+    assert tiles > 1
+    monkeypatch.setattr("filmless.kernels.jpeg_2000.decode.MAXIMUM_TILES", tiles - 1)
+
+    with pytest.raises(UnsupportedPixels, match=f"{tiles} tiles"):
+        decode_jpeg_2000(codestream)
