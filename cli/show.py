@@ -64,22 +64,31 @@ def _print_study(rows: list[SeriesRow]) -> None:
     born = f", born {get('PatientBirthDate')}" if get("PatientBirthDate") else ""
     study = f"{get('StudyDate', 'no date')} {get('StudyDescription', '')}".strip()
     out.print(f"[bold]{plain(patient)}[/]{plain(born)}  {plain(study)}", soft_wrap=True)
+    is_wide = out.width >= _WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("  id", no_wrap=True, min_width=10)
-    for column in ("modality", "no.", "description"):
-        table.add_column(column)
-    for column in ("instances", "received", "kept"):
-        table.add_column(column, justify="right")
-    table.add_column("stacks", overflow="fold")
+    for column in _COLUMNS:
+        if is_wide or column not in _WIDE_ONLY:
+            is_number = column in ("instances", "received", "kept")
+            is_text = column in ("description", "stacks")
+            table.add_column(column, justify="right" if is_number else "left", no_wrap=not is_text, overflow="fold")
     for row in rows:
-        table.add_row(*map(plain, _cells(row)))
+        cells = _cells(row)
+        table.add_row(*(plain(cells[column]) for column in _COLUMNS if is_wide or column not in _WIDE_ONLY))
     out.print(table)
 
 
-def _cells(row: SeriesRow) -> tuple[str, ...]:
+_COLUMNS = ("  id", "modality", "no.", "description", "instances", "received", "kept", "stacks")
+_WIDE_ONLY = frozenset({"no.", "received", "instances"})
+"""Left out where they would squeeze the stacks: a stack's size tells its instances, `info` tells the rest."""
+_WIDE = 110
+"""Columns of a terminal that has room for all."""
+
+
+def _cells(row: SeriesRow) -> dict[str, str]:
     get = row.attributes.get
     stacks = [stack.partition(":")[0].replace(" × ", "×") for stack in row.stacks]
-    return (
+    shown = "; ".join(stacks[:3]) + (f" and {len(stacks) - 3} more" if len(stacks) > 3 else "")
+    values = (
         f"  {row.short_id}",
         get("Modality", ""),
         get("SeriesNumber", ""),
@@ -87,8 +96,9 @@ def _cells(row: SeriesRow) -> tuple[str, ...]:
         str(row.instances),
         bytes_text(row.received_bytes),
         bytes_text(row.archived_bytes),
-        "; ".join(stacks[:3]) + (f" and {len(stacks) - 3} more" if len(stacks) > 3 else "") or "no images",
+        shown or "no images",
     )
+    return dict(zip(_COLUMNS, values, strict=True))
 
 
 def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = False) -> None:
