@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib.metadata import version
@@ -67,9 +68,19 @@ def main() -> None:
     except FilmlessError as problem:
         _end(str(problem))
     except OSError as problem:
-        _end(f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem))
+        _end(_words(problem))
     except Exception as problem:
         _end(f"this is a fault of Filmless: {type(problem).__name__}: {problem} (--debug shows where)")
+
+
+def _words(problem: OSError) -> str:
+    """Say what the operating system refused, and what to do about it."""
+    what = problem.strerror or str(problem)
+    if problem.filename:
+        what = f"{problem.filename}: {what}"
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        what += "; nothing half-written stays: make room and run the same command again, it goes on from there"
+    return what
 
 
 def _end(message: str) -> None:

@@ -135,11 +135,6 @@ class Instance:
     padding_value: int | None = None
     """Pixel Padding Value (0028,0120)."""
 
-    @property
-    def is_image(self) -> bool:
-        """Whether there are pixels to stack."""
-        return self.pixels is not None
-
 
 PixelSource = Literal["stack", "codestreams", "whole", "none"]
 """Where an archived instance's pixel bytes are: stored values in a stack, codestreams in the pack, the whole file

@@ -40,7 +40,6 @@ Bytes = NDArray[np.uint8]
 Addresses = NDArray[np.int64]
 
 _FLAG_SHUFFLE = 0x01
-_FLAG_STORED = 0x02
 _FLAG_UNSPLIT = 0x10
 _FORMAT_ZSTD = 4 << 5
 

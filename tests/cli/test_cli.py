@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -465,3 +466,20 @@ def test_codecs_lists_who_decodes_what_and_how_fast(run):
     assert code == 0
     assert "RLE Lossless" in out
     assert "CharLS" in out
+
+
+def test_a_full_disk_is_told_with_what_to_do(run, phantom, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    run("ingest", tmp_path / "nothing", "--archive", tmp_path / "archive")
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, former[1]))
+    try:
+        code, _, err = run("ingest", phantom, "--archive", tmp_path / "archive")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+    assert code == 1
+    assert "make room and run the same command again" in err
+    assert "Traceback" not in err
+    assert run("ingest", phantom, "--archive", tmp_path / "archive")[0] == 3
+    assert run("verify", "--archive", tmp_path / "archive")[0] == 0
