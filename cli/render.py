@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from ..engine.annotate import with_edge_letters
 from ..engine.archive import open_archive
-from ..engine.picture import Image, check_suffix, square_size
-from ..engine.planes import stored_plane
-from ..engine.render import render
+from ..engine.render.annotate import with_edge_letters
+from ..engine.render.picture import Image, check_suffix, square_size
+from ..engine.render.planes import stored_plane
+from ..engine.render.reformat import render
+from ..engine.render.window import PRESETS, WindowChoice
 from ..engine.stack import Stack
-from ..engine.window import PRESETS, WindowChoice
 from ..errors import InvalidArgument, NotReformattable
 from .console import out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName

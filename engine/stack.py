@@ -14,12 +14,12 @@ from ..storage.published import Published
 from .decode import decode_frame
 from .geometry import Verdict, VolumeGeometry
 from .packing import Packing
-from .palette import read_palette
-from .picture import Image
-from .render import render_frame
-from .tables import read_tables
+from .render.palette import read_palette
+from .render.picture import Image
+from .render.reformat import render_frame
+from .render.tables import read_tables
+from .render.window import WindowChoice
 from .volume import Box, LevelArray, Volume
-from .window import WindowChoice
 
 
 class Stack:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # the name everyone knows it by
 from dicom_series import read, table_of, unpack
-from filmless.engine import planes
 from filmless.engine.geometry import arrange
-from filmless.engine.planes import Plane
-from filmless.engine.render import render
-from filmless.engine.sample import Request, sample
+from filmless.engine.render import planes
+from filmless.engine.render.planes import Plane
+from filmless.engine.render.reformat import render
+from filmless.engine.render.sample import Request, sample
+from filmless.engine.render.window import Window
 from filmless.engine.volume import ArrayLevel, Volume
-from filmless.engine.window import Window
 from filmless.errors import NotReformattable
 
 pytestmark = pytest.mark.real

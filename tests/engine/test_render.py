@@ -6,15 +6,15 @@ import math
 import numpy as np
 import pytest
 from dicom_series import frame_table
-from filmless.engine import planes
-from filmless.engine.color import Palette
 from filmless.engine.geometry import arrange
-from filmless.engine.picture import Image
-from filmless.engine.planes import Plane
-from filmless.engine.render import render, render_frame
-from filmless.engine.sample import Request, choose_level, sample
+from filmless.engine.render import planes
+from filmless.engine.render.color import Palette
+from filmless.engine.render.picture import Image
+from filmless.engine.render.planes import Plane
+from filmless.engine.render.reformat import render, render_frame
+from filmless.engine.render.sample import Request, choose_level, sample
+from filmless.engine.render.window import PRESETS, Window, chosen_window
 from filmless.engine.volume import ArrayLevel, Volume
-from filmless.engine.window import PRESETS, Window, chosen_window
 from filmless.errors import FilmlessError, InvalidArgument, InvalidWindow, NotReformattable
 from filmless.kernels.window import window_linear
 from hypothesis import assume, given, settings

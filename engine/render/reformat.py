@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument, NotReformattable
-from ..kernels.window import window_table
+from ...errors import InvalidArgument, NotReformattable
+from ...kernels.window import window_table
+from ..volume import Volume
 from . import planes
 from .annotate import with_edge_letters
 from .color import Palette, rgb_from_color
@@ -23,7 +24,6 @@ from .picture import Image
 from .planes import Plane, Size
 from .sample import Interpolation, Mode, Request, sample, stored_slice, without_padding
 from .tables import Table
-from .volume import Volume
 from .window import Display, WindowChoice, chosen_window, header_window, modality_values, robust_window
 
 Point: TypeAlias = Sequence[float]

@@ -13,13 +13,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument
-from ..kernels.reslice import reslice
-from ..kernels.slab import project_slab
-from ..storage import pool
-from .geometry import FloatArray
+from ...errors import InvalidArgument
+from ...kernels.reslice import reslice
+from ...kernels.slab import project_slab
+from ...storage import pool
+from ..geometry import FloatArray
+from ..volume import Box, Level, Values, Volume
 from .planes import Plane
-from .volume import Box, Level, Values, Volume
 from .window import Display, Window, stored_dtype
 
 Mode: TypeAlias = Literal["max", "min", "mean"]

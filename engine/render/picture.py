@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image as PillowImage
 
-from ..errors import InvalidArgument
+from ...errors import InvalidArgument
 
 Format: TypeAlias = Literal["png", "jpeg"]
 MAX_SIDE = 16384
