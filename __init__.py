@@ -17,6 +17,7 @@ from .engine.geometry import Verdict, VolumeGeometry
 from .engine.render.picture import Image
 from .engine.render.planes import Plane
 from .engine.render.reformat import render
+from .engine.render.request import RenderRequest
 from .engine.render.window import PRESETS, Window
 from .engine.report import IngestReport
 from .engine.series import Series
@@ -32,6 +33,7 @@ __all__ = [
     "IngestReport",
     "Level",
     "Plane",
+    "RenderRequest",
     "Series",
     "Stack",
     "Verdict",

@@ -14,9 +14,9 @@ from ..storage.published import Published
 from .decode import decode_frame
 from .geometry import Verdict, VolumeGeometry
 from .packing import Packing
+from .render.frame import render_frame
 from .render.palette import read_palette
 from .render.picture import Image
-from .render.reformat import render_frame
 from .render.tables import read_tables
 from .render.window import WindowChoice
 from .volume import Box, LevelArray, Volume
@@ -63,6 +63,11 @@ class Stack:
     def times(self) -> int:
         """Time points."""
         return self.record.shape[0]
+
+    @cached_property
+    def places(self) -> dict[tuple[int, int], int]:
+        """Where each (instance, frame) of the generation is in this stack."""
+        return {(instance, frame): at for at, (instance, frame) in enumerate(self.record.frames)}
 
     @cached_property
     def _first(self) -> Packing:
