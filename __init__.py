@@ -14,14 +14,15 @@ Not a medical device: not for diagnosis.
 from .engine.archive import Archive
 from .engine.archive import open_archive as open  # noqa: A004  `filmless.open` reads as it should
 from .engine.geometry import Verdict, VolumeGeometry
-from .engine.picture import Image
-from .engine.planes import Plane
-from .engine.render import render
+from .engine.render.picture import Image
+from .engine.render.planes import Plane
+from .engine.render.reformat import render
+from .engine.render.request import RenderRequest
+from .engine.render.window import PRESETS, Window
 from .engine.report import IngestReport
 from .engine.series import Series
 from .engine.stack import Stack
 from .engine.volume import Level, Volume
-from .engine.window import PRESETS, Window
 from .errors import FilmlessError
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "IngestReport",
     "Level",
     "Plane",
+    "RenderRequest",
     "Series",
     "Stack",
     "Verdict",

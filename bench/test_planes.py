@@ -14,7 +14,7 @@ from typing import Any
 import filmless
 import numpy as np
 import pytest
-from filmless.engine import planes
+from filmless.engine.render import planes
 from filmless.engine.volume import ArrayLevel
 from folder import CtFolder
 

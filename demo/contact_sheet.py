@@ -11,8 +11,8 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from ..engine.archive import Archive
-from ..engine.picture import Image
-from ..engine.render import render
+from ..engine.render.picture import Image
+from ..engine.render.reformat import render
 from ..engine.series import Series
 from ..engine.volume import Volume
 from ..errors import FilmlessError, NotFound

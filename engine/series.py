@@ -12,6 +12,9 @@ from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.store.place import Place
 from .rebuild import Rebuilder
+from .render.answer import answer, etag
+from .render.picture import Image
+from .render.request import RenderRequest
 from .report import Progress, no_progress
 from .stack import Stack
 from .verify import find_damage
@@ -70,6 +73,14 @@ class Series:
     def volume(self, stack: int | None = None, time: int = 0) -> Volume:
         """Give a stack's volume at one time point; raises `NotFound` in a series without images."""
         return self.stack(stack).volume(time)
+
+    def render(self, request: RenderRequest) -> Image:
+        """Make the picture that a request describes; raises `NotFound`, `NotReformattable`, `InvalidArgument`."""
+        return answer(self, request)
+
+    def etag(self, request: RenderRequest) -> str:
+        """Give what names the picture's bytes for ever: equal requests of one generation have the same one."""
+        return etag(self, request)
 
     def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
         """Write every instance to `folder`, byte for byte as received, each proven before it gets its name.

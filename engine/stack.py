@@ -14,12 +14,12 @@ from ..storage.published import Published
 from .decode import decode_frame
 from .geometry import Verdict, VolumeGeometry
 from .packing import Packing
-from .palette import read_palette
-from .picture import Image
-from .render import render_frame
-from .tables import read_tables
+from .render.frame import render_frame
+from .render.palette import read_palette
+from .render.picture import Image
+from .render.tables import read_tables
+from .render.window import WindowChoice
 from .volume import Box, LevelArray, Volume
-from .window import WindowChoice
 
 
 class Stack:
@@ -63,6 +63,11 @@ class Stack:
     def times(self) -> int:
         """Time points."""
         return self.record.shape[0]
+
+    @cached_property
+    def places(self) -> dict[tuple[int, int], int]:
+        """Where each (instance, frame) of the generation is in this stack."""
+        return {(instance, frame): at for at, (instance, frame) in enumerate(self.record.frames)}
 
     @cached_property
     def _first(self) -> Packing:

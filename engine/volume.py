@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..errors import InvalidArgument, NotReformattable, OutOfRange
 from .bridges import dask_array
 from .geometry import UNPLACED, FloatArray, Triple, Verdict, VolumeGeometry
-from .window import Window, header_window, modality_values, robust_window
+from .render.window import Window, header_window, modality_values, robust_window
 
 Box: TypeAlias = tuple[int, int, int]
 Values: TypeAlias = NDArray[np.generic]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # the name everyone knows it by
 from dicom_series import read, table_of, unpack
-from filmless.engine import planes
 from filmless.engine.geometry import arrange
-from filmless.engine.planes import Plane
-from filmless.engine.render import render
-from filmless.engine.sample import Request, sample
+from filmless.engine.render import planes
+from filmless.engine.render.planes import Plane
+from filmless.engine.render.reformat import render
+from filmless.engine.render.sample import Cut, sample
+from filmless.engine.render.window import Window
 from filmless.engine.volume import ArrayLevel, Volume
-from filmless.engine.window import Window
 from filmless.errors import NotReformattable
 
 pytestmark = pytest.mark.real
@@ -104,7 +104,7 @@ def test_planes_are_those_that_simpleitk_resamples(series, name, normal, up):
     volume, image = series(name).volume, sitk.Cast(series(name).as_sitk(), sitk.sitkFloat32)
     plane = planes.oblique(volume, normal, up=up, size=(150, 130))
 
-    values, display = sample(volume, Request(plane), WIDE, False)
+    values, display = sample(volume, Cut(plane), WIDE, False)
 
     reference = sitk.ResampleImageFilter()
     reference.SetSize((plane.columns, plane.rows, 1))
@@ -156,7 +156,7 @@ def test_between_tilted_slices_values_come_from_the_two_beside(series, number):
     origin = lower + 200 * pixel_mm * along_column
     plane = Plane(tuple(origin), tuple(pixel_mm * along_row), tuple((upper - lower) / 4), 5, 512)
 
-    values, _ = sample(found.volume, Request(plane), WIDE, False)
+    values, _ = sample(found.volume, Cut(plane), WIDE, False)
 
     below, above = (found.ordered[k].pixel_array[200].astype(float) for k in (number, number + 1))
     for row in range(5):
@@ -177,13 +177,13 @@ def test_acquired_slices_are_the_stored_pixels(series, name):
     found = series(name)
 
     for index in (0, 70, -1):
-        values, _ = sample(found.volume, Request(planes.acquired(found.volume, index)), WIDE, False)
+        values, _ = sample(found.volume, Cut(planes.acquired(found.volume, index)), WIDE, False)
         assert np.array_equal(values, found.ordered[index].pixel_array)
 
 
 def test_an_axial_plane_of_axial_ct_is_its_slice(series):
     found = series("ct_head_phantom_1mm")
 
-    values, _ = sample(found.volume, Request(planes.axial(found.volume, at_mm=714.21)), WIDE, False)
+    values, _ = sample(found.volume, Cut(planes.axial(found.volume, at_mm=714.21)), WIDE, False)
 
     assert np.array_equal(values, found.ordered[20].pixel_array)

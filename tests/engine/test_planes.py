@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dicom_series import frame_table
-from filmless.engine import planes
 from filmless.engine.geometry import arrange
-from filmless.engine.planes import Plane, direction_letters
+from filmless.engine.render import planes
+from filmless.engine.render.planes import Plane, direction_letters
 from filmless.engine.volume import ArrayLevel, Volume
 from filmless.errors import InvalidArgument, NotReformattable, OutOfRange
 

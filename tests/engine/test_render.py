@@ -6,15 +6,16 @@ import math
 import numpy as np
 import pytest
 from dicom_series import frame_table
-from filmless.engine import planes
-from filmless.engine.color import Palette
 from filmless.engine.geometry import arrange
-from filmless.engine.picture import Image
-from filmless.engine.planes import Plane
-from filmless.engine.render import render, render_frame
-from filmless.engine.sample import Request, choose_level, sample
+from filmless.engine.render import planes
+from filmless.engine.render.color import Palette
+from filmless.engine.render.frame import render_frame
+from filmless.engine.render.picture import Image
+from filmless.engine.render.planes import Plane
+from filmless.engine.render.reformat import render
+from filmless.engine.render.sample import Cut, choose_level, sample
+from filmless.engine.render.window import PRESETS, Window, chosen_window
 from filmless.engine.volume import ArrayLevel, Volume
-from filmless.engine.window import PRESETS, Window, chosen_window
 from filmless.errors import FilmlessError, InvalidArgument, InvalidWindow, NotReformattable
 from filmless.kernels.window import window_linear
 from hypothesis import assume, given, settings
@@ -71,7 +72,7 @@ def make(stored=None, depths=EVEN, *, level=ArrayLevel, orientation=(1, 0, 0, 0,
 
 
 def values(volume, plane, slab_mm=0.0, mode="max", interpolation="trilinear"):
-    return sample(volume, Request(plane, slab_mm, mode, interpolation), WIDE, False)[0]
+    return sample(volume, Cut(plane, slab_mm, mode, interpolation), WIDE, False)[0]
 
 
 def pixel_mm(plane):
@@ -318,9 +319,9 @@ def test_edge_letters_are_drawn_when_asked_for():
         ({"normal": (0, 0, 1), "index": 3}, InvalidArgument, "takes no index"),
         ({"slab_mm": -1}, InvalidArgument, "slab"),
         ({"slab_mm": math.nan}, InvalidArgument, "slab"),
-        ({"mode": "median"}, InvalidArgument, "max, min or mean"),
-        ({"interpolation": "cubic"}, InvalidArgument, "trilinear or nearest"),
-        ({"window": (40, 0)}, InvalidWindow, "width of at least 1"),
+        ({"mode": "median"}, InvalidArgument, "choose from max, min, mean"),
+        ({"interpolation": "cubic"}, InvalidArgument, "choose from trilinear, nearest"),
+        ({"window": (40, 0)}, InvalidWindow, "width above 0"),
         ({"window": (math.nan, 80)}, InvalidWindow, "finite"),
         ({"window": "teeth"}, InvalidArgument, "choose from abdomen"),
         ({"window": (1, 2, 3)}, InvalidArgument, "pass \\(center, width\\)"),

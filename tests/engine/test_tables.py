@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from filmless.engine.render import render_frame
-from filmless.engine.tables import Table, read_tables, table_entries
+from filmless.engine.render.reformat import render_frame
+from filmless.engine.render.tables import Table, read_tables, table_entries
 from filmless.errors import UnsupportedPixels
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian

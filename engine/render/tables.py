@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from ..errors import UnsupportedPixels
+from ...errors import UnsupportedPixels
 
 Entries = NDArray[np.uint16]
 

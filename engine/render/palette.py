@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import UnsupportedPixels
+from ...errors import UnsupportedPixels
 from .color import Palette
 from .tables import read_header, table_entries
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument, InvalidWindow
-from ..kernels.window import window_linear, window_linear_exact, window_sigmoid
+from ...errors import InvalidArgument, InvalidWindow
+from ...kernels.window import window_linear, window_linear_exact, window_sigmoid
 
 _FUNCTIONS = {"LINEAR": window_linear, "LINEAR_EXACT": window_linear_exact, "SIGMOID": window_sigmoid}
 ROBUST_PERCENTILES = (0.5, 99.5)

@@ -1,30 +1,20 @@
-"""A rendered picture: 8-bit pixels that can be looked at, saved and sent."""
+"""A rendered picture: pixels that can be looked at, saved and sent."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image as PillowImage
 
-from ..errors import InvalidArgument
+from ...errors import InvalidArgument
+from .formats import encode_picture, format_of
 
-Format: TypeAlias = Literal["png", "jpeg"]
 MAX_SIDE = 16384
 """Most pixels along a side: what a workstation shows is far below, a slip in the units far above."""
-_FORMAT_OF_SUFFIX: dict[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
-
-
-def check_suffix(path: Path) -> Format:
-    """Give the format that a file's suffix names; raises `InvalidArgument` where it is none of ours."""
-    chosen = _FORMAT_OF_SUFFIX.get(path.suffix.lower())
-    if chosen is None:
-        raise InvalidArgument(f"{path.name}: the suffix must be {', '.join(_FORMAT_OF_SUFFIX)}")
-    return chosen
 
 
 def square_size(shape: tuple[int, int], row_mm: float, column_mm: float) -> tuple[int, int] | None:
@@ -41,14 +31,16 @@ def square_size(shape: tuple[int, int], row_mm: float, column_mm: float) -> tupl
 class Image:
     """A picture as it is shown, window and annotation burnt in."""
 
-    pixels: NDArray[np.uint8]
-    """(rows, columns) grey, or (rows, columns, 3) red, green, blue; read-only."""
+    pixels: NDArray[Any]
+    """(rows, columns) grey, uint8 or uint16, or (rows, columns, 3) red, green, blue, uint8; read-only."""
 
     def __post_init__(self) -> None:
         is_color = self.pixels.ndim == 3 and self.pixels.shape[2] == 3
-        if self.pixels.dtype != np.uint8 or not (self.pixels.ndim == 2 or is_color) or not self.pixels.size:
+        is_known = self.pixels.dtype == np.uint8 or (self.pixels.dtype == np.uint16 and not is_color)
+        if not is_known or not (self.pixels.ndim == 2 or is_color) or not self.pixels.size:
             raise InvalidArgument(
-                f"a picture is uint8 (rows, columns) or (rows, columns, 3), not {self.pixels.dtype} {self.pixels.shape}"
+                "a picture is uint8 (rows, columns) or (rows, columns, 3), or uint16 (rows, columns), "
+                f"not {self.pixels.dtype} {self.pixels.shape}"
             )
         pixels = np.ascontiguousarray(self.pixels).view()
         pixels.flags.writeable = False
@@ -86,28 +78,17 @@ class Image:
         stretched = PillowImage.fromarray(self.pixels).resize(size, PillowImage.Resampling.BILINEAR)
         return Image(np.asarray(stretched))
 
-    def encode(self, format: Format = "png", quality: int = 90) -> bytes:  # noqa: A002  Pillow's own word
-        """Give the bytes of a PNG or JPEG file; `quality`, 1 to 100, is JPEG's.
+    def encode(self, format: str = "png", quality: int = 90) -> bytes:  # noqa: A002  Pillow's own word
+        """Give the bytes of a picture file: png, jpeg, webp or raw; `quality`, 1 to 100, is for the lossy ones.
 
-        Raises `InvalidArgument` for another format or quality.
+        Raises `InvalidArgument` for another format or quality, and for 16 bits in a format that has none.
         """
-        if format not in ("png", "jpeg"):
-            raise InvalidArgument(f"pictures are encoded as png or jpeg, not as {format!r}")
-        if not 1 <= quality <= 100:
-            raise InvalidArgument(f"JPEG quality is {quality}: choose from 1 to 100")
-        file = io.BytesIO()
-        picture = PillowImage.fromarray(self.pixels)
-        if format == "png":
-            picture.save(file, "png", compress_level=1)
-        else:
-            # Halved colour resolution would smear Doppler and palettes.
-            picture.save(file, "jpeg", quality=quality, subsampling=0)
-        return file.getvalue()
+        return encode_picture(self.pixels, format, quality)
 
     def save(self, path: str | Path, quality: int = 90) -> None:
-        """Write a file of the format that the suffix names: .png, .jpg or .jpeg; raises `InvalidArgument`."""
+        """Write a file of the format that the suffix names; raises `InvalidArgument` where it names none."""
         target = Path(path)
-        target.write_bytes(self.encode(check_suffix(target), quality))
+        target.write_bytes(self.encode(format_of(target), quality))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:
         return np.array(self.pixels, dtype=dtype, copy=copy)

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument
-from ..kernels.reslice import reslice
-from ..kernels.slab import project_slab
-from ..storage import pool
-from .geometry import FloatArray
+from ...errors import InvalidArgument
+from ...kernels.reslice import reslice
+from ...kernels.slab import project_slab
+from ...storage import pool
+from ..geometry import FloatArray
+from ..volume import Box, Level, Values, Volume
 from .planes import Plane
-from .volume import Box, Level, Values, Volume
+from .request import Interpolation, Mode
 from .window import Display, Window, stored_dtype
 
-Mode: TypeAlias = Literal["max", "min", "mean"]
-Interpolation: TypeAlias = Literal["trilinear", "nearest"]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 MAX_SAMPLES = 1 << 34
@@ -33,7 +32,7 @@ _ROWS_A_TASK = 32
 
 
 @dataclass(frozen=True)
-class Request:
+class Cut:
     """What to sample, and how."""
 
     plane: Plane
@@ -93,17 +92,17 @@ def choose_level(volume: Volume, plane: Plane) -> int:
     return best
 
 
-def sample(volume: Volume, request: Request, window: Window, invert: bool) -> tuple[NDArray[Any], Display]:
+def sample(volume: Volume, cut: Cut, window: Window, invert: bool) -> tuple[NDArray[Any], Display]:
     """Give the picture's values (rows, columns), and how they become grey.
 
     Where the picture's pixels are voxels they are stored values, untouched but for padding, which gets a
     value that shows black; elsewhere float32, NaN outside the volume. Raises `InvalidArgument` for a
     picture too large.
     """
-    level = volume.level(choose_level(volume, request.plane))
-    number = stored_slice(volume, request.plane) if request.slab_mm == 0 else None
+    level = volume.level(choose_level(volume, cut.plane))
+    number = stored_slice(volume, cut.plane) if cut.slab_mm == 0 else None
     is_in_slice = number is not None and level.factors_zyx[0] == 1
-    sampling = _sampling(volume, level, request)
+    sampling = _sampling(volume, level, cut)
     if is_in_slice:
         sampling = _within_slice(sampling, float(number or 0))
     sampling = _snapped(sampling)
@@ -120,7 +119,7 @@ def sample(volume: Volume, request: Request, window: Window, invert: bool) -> tu
     else:
         values = _in_modality_units(values, volume.rescale[start[0] : stop[0]])
         display = Display(window, invert=invert)
-    return _interpolated(values, start, sampling, request, display), display
+    return _interpolated(values, start, sampling, cut, display), display
 
 
 def without_padding(values: Values, padding: int | None, display: Display) -> Values:
@@ -136,12 +135,12 @@ def _picture_corners(plane: Plane) -> FloatArray:
     return np.asarray(plane.origin_mm + ends @ np.array([plane.down_mm, plane.right_mm]))
 
 
-def _sampling(volume: Volume, level: Level, request: Request) -> Sampling:
+def _sampling(volume: Volume, level: Level, cut: Cut) -> Sampling:
     """Lay the plane, or the slab about it, over the level's grid."""
-    plane, grid = request.plane, level.grid
+    plane, grid = cut.plane, level.grid
     origin_mm, step_mm, samples = np.asarray(plane.origin_mm), np.zeros(3), 1
-    if request.slab_mm > 0:
-        near, far = _slab_range(volume, plane, request.slab_mm)
+    if cut.slab_mm > 0:
+        near, far = _slab_range(volume, plane, cut.slab_mm)
         samples = math.ceil((far - near) / min(grid.spacing_mm) - _ROUNDING) + 1
         step_mm = plane.normal * ((far - near) / max(samples - 1, 1))
         origin_mm = origin_mm + near * plane.normal
@@ -257,14 +256,14 @@ def _roomy(values: Values, number: float) -> Values:
     return values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
 
 
-def _interpolated(values: Values, start: Box, sampling: Sampling, request: Request, display: Display) -> NDArray[Any]:
+def _interpolated(values: Values, start: Box, sampling: Sampling, cut: Cut, display: Display) -> NDArray[Any]:
     """Sample a box that begins at voxel `start`: by slicing where pixels are voxels, by kernels elsewhere."""
     shift = np.asarray(start, dtype=np.float64)
     if sampling.knots_mm is None:
         exact = _on_voxels(values, replace(sampling, origin=sampling.origin - shift))
         if exact is not None:
             return exact
-    nearest = request.interpolation == "nearest" and sampling.samples == 1
+    nearest = cut.interpolation == "nearest" and sampling.samples == 1
     box = _roomy(values, display.black) if nearest else values
     is_float = not nearest or box.dtype.kind == "f"
     picture = np.empty((sampling.rows, sampling.columns), box.dtype if nearest else np.float32)
@@ -278,10 +277,10 @@ def _interpolated(values: Values, start: Box, sampling: Sampling, request: Reque
         begin, out = sampling.origin - shift + run[0] * sampling.down, picture[run[0] : run[1]]
         if sampling.samples > 1:
             block = (box, begin, sampling.down, sampling.right, sampling.step, sampling.samples)
-            project_slab(*block, mode=request.mode, interpolation=request.interpolation, out=out, **options)
+            project_slab(*block, mode=cut.mode, interpolation=cut.interpolation, out=out, **options)
         else:
             steps = (sampling.down, sampling.right)
-            reslice(box, begin, *steps, out=out, interpolation=request.interpolation, **options)
+            reslice(box, begin, *steps, out=out, interpolation=cut.interpolation, **options)
 
     pool.run_all(draw, pool.split(sampling.rows, _ROWS_A_TASK))
     return picture

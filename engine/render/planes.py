@@ -15,10 +15,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InvalidArgument, NotReformattable, OutOfRange
-from .geometry import FloatArray, Triple, VolumeGeometry, as_triple
+from ...errors import InvalidArgument, NotReformattable, OutOfRange
+from ..geometry import FloatArray, Triple, VolumeGeometry, as_triple
+from ..volume import Volume
 from .picture import MAX_SIDE
-from .volume import Volume
 
 Size: TypeAlias = tuple[int, int]
 

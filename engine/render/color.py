@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument
+from ...errors import InvalidArgument
 
 RGB_INTERPRETATIONS = ("RGB", "YBR_ICT", "YBR_RCT")
 """Decoders undo the component transforms of JPEG 2000, so these arrive as red, green, blue."""

@@ -1,0 +1,245 @@
+"""What picture is wanted, of what: one frozen request that every face of the engine fills in.
+
+Two equal requests of one generation give the same bytes, so a request's key names a rendered picture in any cache, and
+with the generation it is the picture's ETag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, get_args
+
+from ...errors import InvalidArgument
+from .formats import FORMATS, check_quality
+from .picture import MAX_SIDE
+from .planes import Plane
+from .window import Window, WindowChoice, chosen_window
+
+Triple = tuple[float, float, float]
+
+PRINCIPAL_PLANES = ("axial", "coronal", "sagittal")
+PLANE_NAMES = (*PRINCIPAL_PLANES, "oblique", "acquired")
+Mode = Literal["max", "min", "mean"]
+Interpolation = Literal["trilinear", "nearest"]
+MODES = get_args(Mode)
+INTERPOLATIONS = get_args(Interpolation)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """A picture of a plane, a slab or a stored frame; hashable, and equal where the same picture is meant.
+
+    Raises `InvalidArgument` for a value that no picture can be made of; what depends on the images (planes that their
+    verdict forbids, slices they lack) is told when the picture is made.
+    """
+
+    stack: int | None = None
+    """Stack of the series, from 0; None: the one that can be reformatted, or the largest."""
+    time: int = 0
+    """Time point, from 0."""
+    instance: str | None = None
+    """SOP Instance UID, where a frame of one instance is wanted."""
+    frame: int | None = None
+    """Frame of that instance, from 1 as the standard counts; None: its first."""
+    plane: str | Plane | None = None
+    """One of `PLANE_NAMES`, or a `Plane`; None: oblique where there is a normal, axial in a volume, else acquired."""
+    at_mm: float | None = None
+    """Patient coordinate (LPS) of a principal plane."""
+    index: int | None = None
+    """Slice of the plane's axis, or stored frame, from 0; negative from the end."""
+    normal: Triple | None = None
+    """Of an oblique plane, in patient space (LPS), away from the viewer."""
+    up: Triple | None = None
+    """What is on top in an oblique plane."""
+    center: Triple | None = None
+    """A patient position, mm, in the middle of an oblique plane."""
+    slab_mm: float = 0.0
+    """Thickness that is gathered by `mode`, the plane in its middle."""
+    mode: Mode = "max"
+    """One of `MODES`."""
+    interpolation: Interpolation = "trilinear"
+    """One of `INTERPOLATIONS`."""
+    resample: bool = False
+    """Whether to interpolate across slices that lie unevenly."""
+    window: WindowChoice = None
+    """A `Window`, (center, width), or a preset's name; None: what the image says."""
+    size: tuple[int, int] | None = None
+    """(columns, rows)."""
+    annotate: bool = False
+    """Whether to draw the letters of the edges."""
+    format: str = "png"
+    """One of `formats.FORMATS`."""
+    quality: int = 90
+    """1 to 100, for lossy formats."""
+
+    def __post_init__(self) -> None:
+        for name, read in _READERS.items():
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, read(name, value))
+        check_quality(self.quality)
+        if self.frame is not None and self.frame < 1:
+            raise InvalidArgument(f"frame {self.frame}: frames of an instance are counted from 1")
+        if self.time < 0:
+            raise InvalidArgument(f"time {self.time}: time points are counted from 0")
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> Self:
+        """Read a request from keywords, numbers or text ("40,400"), as a command line or an address has them.
+
+        Raises `InvalidArgument` for a keyword that is not known, or a value that cannot be read.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(keywords) - known)
+        if unknown:
+            raise InvalidArgument(f"{', '.join(unknown)}: not known; choose from {', '.join(sorted(known))}")
+        return cls(**{name: value for name, value in keywords.items() if value is not None})
+
+    @property
+    def canonical(self) -> str:
+        """The request as JSON: what differs from the default, sorted by name; equal for equal requests alone."""
+        differing = {
+            field.name: _plain(getattr(self, field.name))
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        return json.dumps(differing, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """Hexadecimal SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    def but(self, **changes: Any) -> Self:
+        """Give the same request with some fields changed."""
+        return replace(self, **changes)
+
+
+def _plain(value: Any) -> Any:
+    """Give a field's value as JSON knows it."""
+    if isinstance(value, Window):
+        return [value.center, value.width, value.function]
+    if isinstance(value, Plane):
+        return [value.origin_mm, value.right_mm, value.down_mm, value.rows, value.columns]
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        number = int(value)
+        if number == float(value):
+            return number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InvalidArgument(f"{name} {value!r}: give a whole number")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidArgument(f"{name} {value!r}: give a number")
+    return number + 0.0  # -0.0 is 0.0
+
+
+def _thickness(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if number < 0:
+        raise InvalidArgument(f"a slab of {number:g} mm: its thickness is 0 or more")
+    return number
+
+
+def _parts(name: str, value: Any, count: int, example: str) -> Sequence[Any]:
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        if len(parts) == count:
+            return tuple(parts)
+    except TypeError:
+        pass
+    raise InvalidArgument(f"{name} {value!r}: give {count} numbers, such as {example}")
+
+
+def _triple(name: str, value: Any) -> Triple:
+    x, y, z = (_number(name, part) for part in _parts(name, value, 3, "0,-1,0.5"))
+    return x, y, z
+
+
+def _size(name: str, value: Any) -> tuple[int, int]:
+    columns, rows = (_whole(name, part) for part in _parts(name, value, 2, "512,512"))
+    if not (1 <= columns <= MAX_SIDE and 1 <= rows <= MAX_SIDE):
+        raise InvalidArgument(f"a picture of {columns} × {rows} pixels: 1 to {MAX_SIDE} a side are possible")
+    return columns, rows
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return known[str(value).strip().lower()]
+    except KeyError:
+        raise InvalidArgument(f"{name} {value!r}: give true or false") from None
+
+
+def _one_of(*names: str) -> Callable[[str, Any], str]:
+    def read(name: str, value: Any) -> str:
+        if value not in names:
+            raise InvalidArgument(f"{name} {value!r}: choose from {', '.join(names)}")
+        return str(value)
+
+    return read
+
+
+def _plane(name: str, value: Any) -> str | Plane:
+    if isinstance(value, Plane):
+        return value
+    if value not in PLANE_NAMES:
+        raise InvalidArgument(f"no {name} is called {value!r}: choose from {', '.join(PLANE_NAMES)}")
+    return str(value)
+
+
+def _window(name: str, value: Any) -> WindowChoice:
+    """Read a window; (center, width) stays so, for the image knows its VOI function."""
+    if isinstance(value, str) and "," not in value:
+        return chosen_window(value, "LINEAR")
+    if isinstance(value, str):
+        value = _parts(name, value, 2, "40,400")
+    if isinstance(value, Window):
+        return value
+    chosen_window(value, "LINEAR_EXACT")  # raises for what is no window in any function
+    center, width = value
+    return _number(name, center), _number(name, width)
+
+
+def _text(_name: str, value: Any) -> str:
+    return str(value)
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "stack": _whole,
+    "time": _whole,
+    "instance": _text,
+    "frame": _whole,
+    "plane": _plane,
+    "at_mm": _number,
+    "index": _whole,
+    "normal": _triple,
+    "up": _triple,
+    "center": _triple,
+    "slab_mm": _thickness,
+    "mode": _one_of(*MODES),
+    "interpolation": _one_of(*INTERPOLATIONS),
+    "resample": _flag,
+    "window": _window,
+    "size": _size,
+    "annotate": _flag,
+    "format": _one_of(*FORMATS),
+    "quality": _whole,
+}
+"""How each field is read: a value of the field's type, or text that stands for it, is taken; else `InvalidArgument`."""
