@@ -237,3 +237,40 @@ def decode_chunks(
                 target = box.ctypes.data + ((oz + z) * height + oy + y) * width + ox + x0
                 copy_bytes(target, row, x1 - x0)
     return OK, -1
+
+
+@kernel
+def decode_bricks(
+    shard: Bytes,
+    ranges: NDArray[np.uint64],
+    slots: NDArray[np.int64],
+    item_bytes: int,
+    chunk_bytes: int,
+    block_bytes: int,
+    native: Addresses,
+    arena: Bytes,
+) -> tuple[int, int]:
+    """Decode blocks of chunks into slots of an arena; give (status, index of the chunk that failed).
+
+    `ranges` is (chunks, 2): offset and length in the shard; `slots` is (chunks, blocks of a chunk), negative for a
+    block that is not wanted. `arena` is (slots, bytes of a slot).
+    """
+    chunk = np.empty(chunk_bytes, np.uint8)
+    shuffled = np.empty(block_bytes, np.uint8)
+    for index in range(len(ranges)):
+        offset, length = ranges[index, 0], ranges[index, 1]
+        if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
+            return BAD_RANGE, index
+        source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
+        wanted = np.flatnonzero(slots[index] >= 0)
+        if wanted.size == 0:
+            continue
+        first, last = wanted[0] * block_bytes, min((wanted[-1] + 1) * block_bytes, chunk_bytes)
+        status = _decode_chunk(source, first, last, item_bytes, shuffled, chunk, native)
+        if status != OK:
+            return status, index
+        for block in wanted:
+            begin = block * block_bytes
+            target = arena.ctypes.data + slots[index, block] * arena.shape[1]
+            copy_bytes(target, chunk.ctypes.data + begin, min(block_bytes, chunk_bytes - begin))
+    return OK, -1

@@ -1,11 +1,13 @@
 """One level of a stack: read any box of it without touching more chunks than the box does.
 
-The chunks a box touches are found with NumPy, then decoded by one compiled loop a thread, from the mapped shard
-straight into the box: no Python a chunk, no lock.
+The chunks a box touches are found with NumPy, then decoded by one compiled loop a thread: into the slots of the cache
+that all requests share, and from there copied into the box, or straight into it. No Python a chunk.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import Damaged, InvalidArgument
 from ..kernels import blosc
-from . import native, pool
+from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
+from . import bricks, native, pool
+from .bricks import BrickCache
 from .shape import LevelShape
 from .shard import Shard
 from .store.place import Place
@@ -28,13 +32,22 @@ _WHY = {
 
 _FEW_CHUNKS = 4
 """Fewer chunks than this are not worth a second thread (a task costs about 30 µs, a chunk about 50)."""
+_MANY_CHUNKS = 256
+"""Of chunks that only need copying (about 2 µs each)."""
+
+_Decode = Callable[[slice, Bytes, Ranges], tuple[int, int]]
+"""Decodes some of the chunks touched, given bytes and where chunks lie in them; gives (status, which failed)."""
 
 
 class StoredArray:
     """A published level, axes (t, c, z, y, x)."""
 
-    def __init__(self, folder: Place, level: LevelShape, dtype: np.dtype[np.generic]) -> None:
+    def __init__(
+        self, folder: Place, level: LevelShape, dtype: np.dtype[np.generic], identity: Hashable = None
+    ) -> None:
+        """Name the level; `identity` names its stored values for ever, and lets them be cached."""
         self.folder = folder
+        self.identity = identity
         self.level = level
         self.dtype = dtype
         self._shards: dict[tuple[int, ...], Shard] = {}
@@ -76,36 +89,37 @@ class StoredVolume:
     ) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`, (z, y, x), as a C-contiguous array.
 
-        `wanted`, a boolean for each chunk that the box touches, leaves the other chunks' voxels undefined; `out` is
-        filled where it is given. Raises `Damaged` naming the shard and chunk where stored bytes are not what was
-        written, `StoreFailed` where an object store does not answer.
+        `wanted`, a boolean for each chunk that the box touches, leaves the other chunks' voxels undefined. `out` is
+        filled where it is given, past the cache: who brings memory for a slab comes by once. Raises `Damaged` naming
+        the shard and chunk where stored bytes are not what was written, `StoreFailed` where an object store does not
+        answer.
         """
         if not all(0 <= a <= b <= n for a, b, n in zip(start, stop, self.shape, strict=True)):
             raise InvalidArgument(f"the box {start} to {stop} is not inside the level's {self.shape}")
         shape = tuple(b - a for a, b in zip(start, stop, strict=True))
+        may_cache = out is None and self._array.identity is not None
         if out is None:
             out = np.empty(shape, self.dtype)
         elif out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise InvalidArgument(f"out must be a C-contiguous {self.dtype} array of {shape}")
         if out.size:
-            touched = list(self._shards_touched(start, stop))
-            parts = pool.run_all(lambda z_shard: self._gather(z_shard, start, stop, wanted), touched)
-            for part in parts:
-                self._decode(part, out)
+            z_shards = self._shards_touched(start, stop)
+            parts = pool.run_all(lambda z_shard: self._touched(z_shard, start, stop, wanted), list(z_shards))
+            self._read_parts(parts, start, stop, out, bricks.shared() if may_cache else None)
         return out
 
     def _shards_touched(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> range:
         depth = self._array.level.shard[2]
         return range(start[0] // depth, (stop[0] - 1) // depth + 1)
 
-    def _gather(
+    def _touched(
         self,
         z_shard: int,
         start: tuple[int, int, int],
         stop: tuple[int, int, int],
         wanted: NDArray[np.bool_] | None,
-    ) -> _Gathered:
-        """Find the chunks of one shard that a box touches, and bring their bytes."""
+    ) -> _Touched:
+        """Find the chunks of one shard that a box touches."""
         level = self._array.level
         shard = self._array.shard(self._t, z_shard)
         in_shard = level.chunks_in_shard[2]
@@ -119,39 +133,138 @@ class StoredVolume:
             cells = cells[wanted[tuple((cells - lowest).T)]]
         grid = shard.index[self._t % level.shard[0], self._c]
         ranges = np.ascontiguousarray(grid[cells[:, 0] - z_shard * in_shard, cells[:, 1], cells[:, 2]])
-        origins = cells * np.array(self.chunk_shape) - np.array(start)
-        return _Gathered(shard, cells, origins, ranges, *shard.gather(ranges))
+        return _Touched(shard, cells, cells * np.array(self.chunk_shape) - np.array(start), ranges)
 
-    def _decode(self, part: _Gathered, out: NDArray[np.generic]) -> None:
-        """Decode chunks into a box; what came harmed over a network is brought once more."""
+    def _read_parts(
+        self,
+        parts: list[_Touched],
+        start: tuple[int, int, int],
+        stop: tuple[int, int, int],
+        out: NDArray[np.generic],
+        cache: BrickCache | None,
+    ) -> None:
+        """Fill the box through the cache where it takes that many blocks, else straight from the shards."""
+        if cache is not None:
+            leases = [self._wanted_blocks(part, start, stop) for part in parts]
+            if cache.takes(sum(int((places >= 0).sum()) for places in leases)):
+                jobs = list(zip(parts, leases, strict=True))
+                pool.run_all(lambda job: self._read_cached(*job, out, cache), jobs)
+                return
+        # The bytes of all parts are brought at once, and then decoded part by part, on all threads.
+        for part, gathered in zip(parts, pool.run_all(lambda part: part.shard.gather(part.ranges), parts), strict=True):
+            self._decode(part, gathered, out)
+
+    def _wanted_blocks(self, part: _Touched, start: tuple[int, int, int], stop: tuple[int, int, int]) -> bricks.Slots:
+        """Give the places in the volume's table of the blocks that hold slices of the box, (chunks, blocks)."""
+        chunk_bytes, block_bytes = self._chunk_bytes, self._block_bytes
+        depth, slice_bytes = self.chunk_shape[0], chunk_bytes // self.chunk_shape[0]
+        z = part.cells[:, 0] * depth
+        first = np.maximum(start[0] - z, 0) * slice_bytes // block_bytes
+        last = -(-np.minimum(stop[0] - z, depth) * slice_bytes // block_bytes)
+        grid = [-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True)]
+        flat = (part.cells[:, 0] * grid[1] + part.cells[:, 1]) * grid[2] + part.cells[:, 2]
+        places = bricks.wanted_places(flat, -(-chunk_bytes // block_bytes), first, last)
+        places[part.is_empty] = EMPTY
+        return places
+
+    def _read_cached(self, part: _Touched, places: bricks.Slots, out: NDArray[np.generic], cache: BrickCache) -> None:
+        """Copy chunks from the cache into the box, after decoding what it lacks into it."""
+        blocks = places.shape[1]
+        chunks = -(-np.array(self.shape) // np.array(self.chunk_shape))
+        table = cache.table((self._array.identity, self._t, self._c), int(np.prod(chunks)) * blocks)
+        is_wanted = places >= 0
+        wanted = places[is_wanted]
+        with cache.lease(table, wanted, may_wait=not pool.is_worker()) as lease:
+            if lease is None:
+                self._decode(part, part.shard.gather(part.ranges), out)
+                return
+            slots = places.copy()
+            if lease.is_missing.any():
+                slots[is_wanted] = np.where(lease.is_missing, lease.slots, UNWANTED)
+                self._fill(part, slots, cache)
+            cache.fill(lease)
+            if not cache.wait(table, wanted, lease):
+                self._decode(part, part.shard.gather(part.ranges), out)
+                return
+            slots[is_wanted] = lease.slots
+            self._gather_bricks(part, slots, cache, out)
+
+    def _fill(self, part: _Touched, slots: bricks.Slots, cache: BrickCache) -> None:
+        """Decode blocks into their slots; what came harmed over a network is brought once more."""
+        lacking = (slots >= 0).any(axis=1)
+        part = replace(part, cells=part.cells[lacking], origins=part.origins[lacking], ranges=part.ranges[lacking])
+        slots = slots[lacking]
+
+        def decode(chosen: slice, gathered: Bytes, ranges: Ranges) -> tuple[int, int]:
+            sizes = self.dtype.itemsize, self._chunk_bytes, self._block_bytes
+            return blosc.decode_bricks(
+                gathered,
+                np.ascontiguousarray(ranges[chosen]),
+                np.ascontiguousarray(slots[chosen]),
+                *sizes,
+                native.decompressor(),
+                cache.arena,
+            )
+
+        self._with_bytes(part, part.shard.gather(part.ranges), decode)
+
+    def _gather_bricks(self, part: _Touched, slots: bricks.Slots, cache: BrickCache, out: NDArray[np.generic]) -> None:
+        item_bytes = self.dtype.itemsize
+        z, y, x = self.chunk_shape
+        origins = part.origins * np.array([1, 1, item_bytes])
+        chunk_zyb, box = (z, y, x * item_bytes), out.view(np.uint8)
+
+        def gather(run: tuple[int, int]) -> None:
+            chosen = slice(*run)
+            gather_bricks(cache.arena, slots[chosen], origins[chosen], chunk_zyb, self._block_bytes, box)
+
+        pool.run_all(gather, pool.split(len(slots), _MANY_CHUNKS))
+
+    @property
+    def _chunk_bytes(self) -> int:
+        return math.prod(self.chunk_shape) * self.dtype.itemsize
+
+    @property
+    def _block_bytes(self) -> int:
+        return self._array.level.block_bytes(self.dtype.itemsize)
+
+    def _decode(self, part: _Touched, gathered: tuple[Bytes, Ranges], out: NDArray[np.generic]) -> None:
+        """Decode chunks straight into a box."""
+        item_bytes = self.dtype.itemsize
+        z, y, x = self.chunk_shape
+        chunk_zyb = (z, y, x * item_bytes)
+        origins = part.origins * np.array([1, 1, item_bytes])
+
+        def decode(chosen: slice, gathered: Bytes, ranges: Ranges) -> tuple[int, int]:
+            return blosc.decode_chunks(
+                gathered,
+                np.ascontiguousarray(ranges[chosen]),
+                np.ascontiguousarray(origins[chosen]),
+                item_bytes,
+                chunk_zyb,
+                self._block_bytes,
+                native.decompressor(),
+                out.view(np.uint8),
+            )
+
+        self._with_bytes(part, gathered, decode)
+
+    def _with_bytes(self, part: _Touched, gathered: tuple[Bytes, Ranges], decode: _Decode) -> None:
+        """Decode chunks from bytes at hand; what came harmed over a network is brought once more."""
         try:
-            self._decode_on_pool(part, out)
+            self._decode_on_pool(part, gathered, decode)
         except Damaged:
             if not part.shard.forget(part.ranges):
                 raise
-            gathered, ranges_in = part.shard.gather(part.ranges)
-            self._decode_on_pool(replace(part, bytes=gathered, ranges_in_bytes=ranges_in), out)
+            self._decode_on_pool(part, part.shard.gather(part.ranges), decode)
 
-    def _decode_on_pool(self, part: _Gathered, out: NDArray[np.generic]) -> None:
+    def _decode_on_pool(self, part: _Touched, gathered: tuple[Bytes, Ranges], decode: _Decode) -> None:
         """Decode chunks on the pool; each thread gets every n-th, so that air and body are shared out."""
-        item_bytes = self.dtype.itemsize
-        z, y, x = self.chunk_shape
-        chunk_zyb, block_bytes = (z, y, x * item_bytes), self._array.level.block_bytes(item_bytes)
-        origins = part.origins * np.array([1, 1, item_bytes])
         threads = len(pool.split(len(part.cells), _FEW_CHUNKS))
 
         def decode_part(thread: int) -> None:
             chosen = slice(thread, None, threads)
-            status, at = blosc.decode_chunks(
-                part.bytes,
-                np.ascontiguousarray(part.ranges_in_bytes[chosen]),
-                np.ascontiguousarray(origins[chosen]),
-                item_bytes,
-                chunk_zyb,
-                block_bytes,
-                native.decompressor(),
-                out.view(np.uint8),
-            )
+            status, at = decode(chosen, *gathered)
             if status != blosc.OK:
                 raise Damaged(f"{part.shard.path}: chunk {tuple(part.cells[chosen][at].tolist())} {_WHY[status]}")
 
@@ -159,8 +272,8 @@ class StoredVolume:
 
 
 @dataclass(frozen=True, slots=True)
-class _Gathered:
-    """Chunks of one shard, their bytes at hand."""
+class _Touched:
+    """Chunks of one shard that a read touches."""
 
     shard: Shard
     cells: NDArray[np.int64]
@@ -169,9 +282,11 @@ class _Gathered:
     """(n, 3) where the first voxel of each lies in the box, (z, y, x)."""
     ranges: Ranges
     """(n, 2) offset and length in the shard."""
-    bytes: Bytes
-    ranges_in_bytes: Ranges
-    """(n, 2) offset and length in `bytes`."""
+
+    @property
+    def is_empty(self) -> NDArray[np.bool_]:
+        """Which of them the shard does not hold: all their voxels are 0."""
+        return np.asarray((self.ranges == blosc.MISSING).all(axis=1))
 
 
 def chunk_key(coordinates: tuple[int, ...], level: LevelShape) -> str:

@@ -36,13 +36,18 @@ def _executor() -> ThreadPoolExecutor:
 os.register_at_fork(after_in_child=_executor.cache_clear)  # threads do not survive a fork
 
 
+def is_worker() -> bool:
+    """Whether this is a thread of the pool, which must not wait for another task of it."""
+    return getattr(_thread, "is_worker", False)
+
+
 def run_all(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Call `function` on every item in parallel; give the results in order, or raise the first error.
 
     Called from a task of the pool it works in that task's thread: tasks that wait for tasks could stand still.
     """
     items = list(items)
-    if len(items) <= 1 or thread_count() == 1 or getattr(_thread, "is_worker", False):
+    if len(items) <= 1 or thread_count() == 1 or is_worker():
         return [function(item) for item in items]
     futures: list[Future[Result]] = [_executor().submit(function, item) for item in items]
     try:

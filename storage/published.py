@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 
 import numpy as np
@@ -33,6 +34,13 @@ class Published:
     def _codestreams(self) -> Pack:
         return Pack(self.folder / CODESTREAMS)
 
+    @cached_property
+    def _identity(self) -> tuple[str, ...]:
+        """What names the stored values of this generation for ever, wherever its folder lies and is moved to."""
+        manifest = self.manifest
+        received = hashlib.sha256("".join(instance.sha256 for instance in manifest.instances).encode()).hexdigest()
+        return manifest.series_instance_uid, str(manifest.generation), manifest.created, manifest.software, received
+
     def header(self, instance: int) -> bytes:
         """Give all bytes of an instance's file but its pixels; raises `Damaged`."""
         return self._headers.read(*self.manifest.instances[instance].header)
@@ -51,5 +59,6 @@ class Published:
             raise InvalidArgument(f"level {level} of a stack that has {len(record.levels)}")
         if (stack, level) not in self._arrays:
             path = self.folder / record.folder / str(level)
-            self._arrays[stack, level] = StoredArray(path, record.levels[level], np.dtype(record.dtype))
+            identity = (self._identity, stack, level, record.levels[level].chunk)
+            self._arrays[stack, level] = StoredArray(path, record.levels[level], np.dtype(record.dtype), identity)
         return self._arrays[stack, level]
