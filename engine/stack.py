@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument, NotReformattable, UnsupportedPixels
-from ..storage import pool
+from ..storage.bricks import cached_frames
 from ..storage.manifest import StackRecord
 from ..storage.published import Published
 from .decode import decode_frame
@@ -122,9 +123,8 @@ class Stack:
         if not -len(self) <= index < len(self):
             raise InvalidArgument(f"frame {index}: the stack has {len(self)}, counted from 0")
         index %= len(self)
-        instance, frame = self.record.frames[index]
         if not self.is_expanded:
-            return self._decoded(instance, frame)
+            return next(self.decoded([index]))
         array = self._published.array(self._number)
         _, channels, slices, rows, columns = array.level.shape
         t, z = divmod(index, slices)
@@ -132,7 +132,16 @@ class Stack:
         values = planes[0] if channels == 1 else np.stack(planes, axis=-1)
         return values, self.record.meaning["photometric_interpretation"]
 
-    def _decoded(self, instance: int, frame: int) -> tuple[NDArray[np.generic], str]:
+    def decoded(self, indices: list[int]) -> Iterator[tuple[NDArray[np.generic], str]]:
+        """Give frames, and the photometric interpretation they have, from the cache or decoded in parallel."""
+        description = self._first.description
+        key = (self._published.identity, self._number)
+        frames = cached_frames(key, len(self), description.frame_bytes, indices, self._decode)
+        for values, photometric_interpretation in frames:
+            yield values.view(self.record.dtype).reshape(description.frame_shape), photometric_interpretation
+
+    def _decode(self, index: int) -> tuple[NDArray[np.generic], str]:
+        instance, frame = self.record.frames[index]
         record = self._published.manifest.instances[instance]
         assert record.pixels is not None
         fragments = record.pixels["fragments"]
@@ -181,7 +190,7 @@ class Stack:
 
 
 class _DecodedLevel:
-    """The slices of one time point whose codestreams are decoded when they are read, and not kept."""
+    """The slices of one time point whose codestreams are decoded when they are read."""
 
     def __init__(self, stack: Stack, time: int) -> None:
         self._stack = stack
@@ -196,9 +205,8 @@ class _DecodedLevel:
         (z0, y0, x0), (z1, y1, x1) = start, stop
         box = np.empty((z1 - z0, y1 - y0, x1 - x0), self.dtype)
 
-        def decode(z: int) -> None:
-            box[z - z0] = self._stack.frame(self._first + z)[y0:y1, x0:x1]
-
         slices = range(z0, z1) if wanted is None else (z0 + np.flatnonzero(wanted.any(axis=(1, 2)))).tolist()
-        pool.run_all(decode, slices)
+        frames = self._stack.decoded([self._first + z for z in slices])
+        for z, (values, _) in zip(slices, frames, strict=True):
+            box[z - z0] = values[y0:y1, x0:x1]
         return box

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Damaged, InvalidArgument
+from ..errors import Damaged, FilmlessError, InvalidArgument
 from ..kernels import blosc
 from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
-from . import bricks, native, pool
+from . import bricks, foresight, native, pool
 from .bricks import BrickCache
 from .shape import LevelShape
 from .shard import Shard
@@ -103,10 +104,22 @@ class StoredVolume:
         elif out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise InvalidArgument(f"out must be a C-contiguous {self.dtype} array of {shape}")
         if out.size:
-            z_shards = self._shards_touched(start, stop)
-            parts = pool.run_all(lambda z_shard: self._touched(z_shard, start, stop, wanted), list(z_shards))
-            self._read_parts(parts, start, stop, out, bricks.shared() if may_cache else None)
+            self._read(start, stop, wanted, out, bricks.shared() if may_cache else None)
+            if may_cache:
+                self._foresee(start, stop)
         return out
+
+    def _read(
+        self,
+        start: tuple[int, int, int],
+        stop: tuple[int, int, int],
+        wanted: NDArray[np.bool_] | None,
+        out: NDArray[np.generic],
+        cache: BrickCache | None,
+    ) -> None:
+        z_shards = self._shards_touched(start, stop)
+        parts = pool.run_all(lambda z_shard: self._touched(z_shard, start, stop, wanted), list(z_shards))
+        self._read_parts(parts, start, stop, out, cache)
 
     def _shards_touched(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> range:
         depth = self._array.level.shard[2]
@@ -153,6 +166,19 @@ class StoredVolume:
         # The bytes of all parts are brought at once, and then decoded part by part, on all threads.
         for part, gathered in zip(parts, pool.run_all(lambda part: part.shard.gather(part.ranges), parts), strict=True):
             self._decode(part, gathered, out)
+
+    def _foresee(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> None:
+        """Let the layer of blocks that is next be read ahead, where this read goes on with a scroll."""
+        depth, height, width = self.chunk_shape
+        slices = max(self._block_bytes * depth // self._chunk_bytes, 1)
+        key = (self._array.identity, self._t, self._c)
+        foresight.shared().saw(key, start, stop, (slices, height, width), self.shape, self._read_ahead)
+
+    def _read_ahead(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> None:
+        """Bring into the cache what a read of this box would need; what is damaged is told by that read."""
+        box = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
+        with suppress(FilmlessError):
+            self._read(start, stop, None, box, bricks.shared())
 
     def _wanted_blocks(self, part: _Touched, start: tuple[int, int, int], stop: tuple[int, int, int]) -> bricks.Slots:
         """Give the places in the volume's table of the blocks that hold slices of the box, (chunks, blocks)."""

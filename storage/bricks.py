@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +17,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.bricks import UNWANTED
+from ..kernels.bricks import UNWANTED, scatter_bricks
+from . import pool
 from .shape import BLOCK_BYTES
 
 SLOT_BYTES = BLOCK_BYTES
@@ -30,6 +31,8 @@ _TABLES = 4096
 """Tables of volumes that hold nothing any more are let go beyond this many."""
 
 Slots = NDArray[np.int64]
+Decode = Callable[[int], tuple[NDArray[np.generic], str]]
+"""Gives a frame's values and a note, such as their photometric interpretation."""
 
 
 @dataclass(eq=False)
@@ -39,6 +42,8 @@ class Table:
     slots: Slots
     """(z, y, x chunks, blocks of a chunk), flat: its slot, or -1."""
     number: int
+    notes: dict[int, str] = field(default_factory=dict)
+    """What a decoder said of each frame, where the volume is made of decoded frames."""
 
 
 @dataclass(eq=False)
@@ -205,6 +210,48 @@ def shared() -> BrickCache:
 
 
 os.register_at_fork(after_in_child=shared.cache_clear)  # its lock may have been held by a thread that is no more
+
+
+def cached_frames(
+    key: Hashable, count: int, frame_bytes: int, wanted: list[int], decode: Decode
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Give bytes and note of `wanted` frames, each named once, of `count`; `decode` makes those that the cache lacks.
+
+    The frames are decoded in parallel and given one by one, so that no more of them is held than the cache holds.
+    """
+    bricks, blocks = shared(), -(-frame_bytes // SLOT_BYTES)
+    table = bricks.table(key, count * blocks) if bricks.takes(blocks * len(wanted)) else None
+    places = (np.array(wanted, np.int64)[:, None] * blocks + np.arange(blocks)).reshape(-1)
+    if table is not None:
+        with bricks.lease(table, places, may_wait=not pool.is_worker()) as lease:
+            if lease is not None and _have_frames(bricks, table, places, lease, wanted, decode):
+                for number, slots in zip(wanted, lease.slots.reshape(-1, blocks), strict=True):
+                    yield bricks.arena[slots].reshape(-1)[:frame_bytes], table.notes[number]
+                return
+    for number in wanted:
+        values, note = decode(number)
+        yield np.ascontiguousarray(values).reshape(-1).view(np.uint8), note
+
+
+def _have_frames(
+    bricks: BrickCache,
+    table: Table,
+    places: Slots,
+    lease: Lease,
+    wanted: list[int],
+    decode: Decode,
+) -> bool:
+    """Decode the frames whose slots are missing; tell whether all are there then."""
+    by_frame = np.where(lease.is_missing, lease.slots, UNWANTED).reshape(len(wanted), -1)
+
+    def fill(number: int) -> None:
+        values, table.notes[wanted[number]] = decode(wanted[number])
+        frame = np.ascontiguousarray(values).reshape(1, -1).view(np.uint8)
+        scatter_bricks(frame, by_frame[number : number + 1], SLOT_BYTES, bricks.arena)
+
+    pool.run_all(fill, np.flatnonzero((by_frame >= 0).any(axis=1)).tolist())
+    bricks.fill(lease)
+    return bricks.wait(table, places, lease)
 
 
 def wanted_places(

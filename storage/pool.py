@@ -24,13 +24,14 @@ def thread_count() -> int:
 _thread = threading.local()
 
 
-def _mark_worker() -> None:
+def mark_worker() -> None:
+    """Make this thread work alone: `run_all` runs in it, as in a thread of the pool."""
     _thread.is_worker = True
 
 
 @cache
 def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), thread_name_prefix="filmless", initializer=_mark_worker)
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix="filmless", initializer=mark_worker)
 
 
 os.register_at_fork(after_in_child=_executor.cache_clear)  # threads do not survive a fork

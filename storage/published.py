@@ -35,7 +35,7 @@ class Published:
         return Pack(self.folder / CODESTREAMS)
 
     @cached_property
-    def _identity(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """What names the stored values of this generation for ever, wherever its folder lies and is moved to."""
         manifest = self.manifest
         received = hashlib.sha256("".join(instance.sha256 for instance in manifest.instances).encode()).hexdigest()
@@ -59,6 +59,6 @@ class Published:
             raise InvalidArgument(f"level {level} of a stack that has {len(record.levels)}")
         if (stack, level) not in self._arrays:
             path = self.folder / record.folder / str(level)
-            identity = (self._identity, stack, level, record.levels[level].chunk)
+            identity = (self.identity, stack, level, record.levels[level].chunk)
             self._arrays[stack, level] = StoredArray(path, record.levels[level], np.dtype(record.dtype), identity)
         return self._arrays[stack, level]

@@ -27,6 +27,10 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 MAX_SAMPLES = 1 << 34
 """Most samples that one picture may cost (16384 × 16384 pixels, 64 deep): a bound on time, not a target."""
+BOX_BYTES = 64 << 20
+"""Most memory of the voxels about one part of a picture; a picture that needs more is made in parts."""
+_LEAST_SIDE = 16
+"""Parts of a picture are no smaller: what is left then is deep, and no division makes it less."""
 _ROUNDING = 1e-6
 _ROWS_A_TASK = 32
 
@@ -57,6 +61,14 @@ class Sampling:
     """Where the slices are, if z counts millimetres."""
     gap_mm: float
     """Nothing is made up between slices that are further apart than this."""
+
+    def half(self, axis: int, number: int) -> Sampling:
+        """Give the upper or lower half of the rows (axis 0), or the left or right one of the columns."""
+        count = (self.rows, self.columns)[axis]
+        first, last = (0, count // 2) if number == 0 else (count // 2, count)
+        if axis == 0:
+            return replace(self, origin=self.origin + first * self.down, rows=last - first)
+        return replace(self, origin=self.origin + first * self.right, columns=last - first)
 
     @property
     def corners(self) -> FloatArray:
@@ -105,20 +117,41 @@ def sample(volume: Volume, cut: Cut, window: Window, invert: bool) -> tuple[NDAr
     sampling = _sampling(volume, level, cut)
     if is_in_slice:
         sampling = _within_slice(sampling, float(number or 0))
-    sampling = _snapped(sampling)
+    return _sampled(volume, level, _snapped(sampling), cut, Shown(window, invert, is_in_slice))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How sampled values are shown."""
+
+    window: Window
+    invert: bool
+    is_in_slice: bool
+    """Whether all samples lie in one stored slice, so that its rescale alone counts."""
+
+
+def _sampled(volume: Volume, level: Level, sampling: Sampling, cut: Cut, shown: Shown) -> tuple[NDArray[Any], Display]:
+    """Sample in one go where the voxels about the samples fit in memory, else half by half."""
     start, stop = _touched_box(sampling, level.shape)
+    voxels = math.prod(max(last - first, 0) for first, last in zip(start, stop, strict=True))
+    axis = 0 if sampling.rows >= sampling.columns else 1
+    if voxels * level.dtype.itemsize > BOX_BYTES and max(sampling.rows, sampling.columns) > _LEAST_SIDE:
+        halves = pool.run_all(
+            lambda half: _sampled(volume, level, half, cut, shown), [sampling.half(axis, 0), sampling.half(axis, 1)]
+        )
+        return np.concatenate([values for values, _ in halves], axis), halves[0][1]
     slope, intercept = volume.rescale[min(start[0], volume.shape[0] - 1)]
-    display = Display(window, float(slope), float(intercept), invert)
+    display = Display(shown.window, float(slope), float(intercept), shown.invert)
     if any(first >= last for first, last in zip(start, stop, strict=True)):
         return np.full((sampling.rows, sampling.columns), math.nan, np.float32), display
     wanted = _touched_chunks(sampling, level.chunk_shape, start, stop)
     values = level.array.read_box(start, stop, None if wanted.all() else wanted)
     values = values.astype(stored_dtype(values.dtype), copy=False)
-    if is_in_slice or volume.is_rescale_even:
+    if shown.is_in_slice or volume.is_rescale_even:
         values = without_padding(values, volume.padding_value, display)
     else:
         values = _in_modality_units(values, volume.rescale[start[0] : stop[0]])
-        display = Display(window, invert=invert)
+        display = Display(shown.window, invert=shown.invert)
     return _interpolated(values, start, sampling, cut, display), display
 
 
