@@ -90,7 +90,12 @@ class Loaded:
 def load(source: Source, instance: Instance) -> Loaded:
     """Read an instance whole; raises `FormatError` where its pixel data is not what its header declares."""
     data = source.read()
-    loaded = Loaded(instance, data, hashlib.sha256(data).hexdigest(), memoryview(b""), [], [], None, True)
+    return take_apart(data, hashlib.sha256(data).hexdigest(), instance)
+
+
+def take_apart(data: bytes, sha256: str, instance: Instance) -> Loaded:
+    """Locate the pixels in a file that was read whole and hashed; raises as `load` does."""
+    loaded = Loaded(instance, data, sha256, memoryview(b""), [], [], None, True)
     if instance.pixels is None:
         return loaded
     span, holder = instance.pixel_span, data
