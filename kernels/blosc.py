@@ -256,7 +256,7 @@ def _streams_of(flags: int, item_bytes: int, block_bytes: int) -> int:
 @inlined
 def _decode_chunk(
     source: Bytes, first_byte: int, last_byte: int, item_bytes: int, shuffled: Bytes, chunk: Bytes, native: Addresses
-) -> int:
+) -> Any:
     """Decode the blocks of one chunk that hold bytes `first_byte` to `last_byte`; `shuffled` is one block long."""
     if source.size < HEADER_BYTES + CRC_BYTES:
         return BAD_RANGE
