@@ -170,6 +170,8 @@ class _Work:
                 continue
             try:
                 self._loaded[number].read_frame(frame, out)
+                if self._frames_left[number] == 1:
+                    self._loaded[number].part(self._frames_expanded[number])
             except FormatError as problem:
                 self.undecodable[number] = str(problem)
 
@@ -223,33 +225,24 @@ class _Work:
             return
         loaded = self._loaded.pop(number)
         self._records[number] = self._keep_bytes(loaded, self._frames_expanded[number])
-        self._told_bytes += len(loaded.data)
-        self._told(len(loaded.data))
+        self._told_bytes += loaded.size_bytes
+        self._told(loaded.size_bytes)
 
     def _keep_bytes(self, loaded: Loaded, frames_expanded: int) -> InstanceRecord:
         """Put an instance's header, and its codestreams or whole file, into the packs."""
-        instance = loaded.instance
-        source, span = loaded.source(frames_expanded), instance.pixel_span
-        cuts = loaded.fragments
-        if source == "stack" and span is not None:
-            cuts = [(span.offset, len(loaded.pixels))]
-        header = b"" if source == "whole" else _without(loaded.data, cuts)
-        kept: list[bytes | memoryview] = [loaded.data] if source == "whole" else []
-        if source == "codestreams":
-            view = memoryview(loaded.data)
-            kept = [view[offset : offset + length] for offset, length in loaded.fragments]
-        items = [self._writer.codestreams.append(item, compress=source == "whole") for item in kept]
+        instance, parted = loaded.instance, loaded.part(frames_expanded)
+        items = [self._writer.codestreams.append(item, compress=parted.source == "whole") for item in parted.kept]
         return InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,
             sop_class_uid=instance.sop_class_uid,
             transfer_syntax_uid=instance.transfer_syntax_uid,
             instance_number=instance.instance_number,
             sha256=loaded.sha256,
-            size_bytes=len(loaded.data),
-            source=source,
-            header=self._writer.headers.append(header),
-            pixel_offset=span.offset if span else 0,
-            pixel_bytes=sum(length for _, length in cuts),
+            size_bytes=loaded.size_bytes,
+            source=parted.source,
+            header=self._writer.headers.append(parted.header),
+            pixel_offset=instance.pixel_span.offset if instance.pixel_span else 0,
+            pixel_bytes=parted.pixel_bytes,
             first_codestream=items[0] if items else 0,
             codestreams=len(items),
             pixels=loaded.pixels_to_json(),
@@ -259,15 +252,6 @@ class _Work:
 def _in_pairs(jobs: Sequence[Job]) -> list[Sequence[Job]]:
     """Cut jobs into twos: SHA-256 of two files takes little longer than of one."""
     return [jobs[at : at + 2] for at in range(0, len(jobs), 2)]
-
-
-def _without(data: bytes, cuts: Sequence[tuple[int, int]]) -> bytes:
-    """Give `data` less some runs of it, (offset, length) each, in order."""
-    pieces, at = [], 0
-    for offset, length in cuts:
-        pieces.append(data[at:offset])
-        at = offset + length
-    return b"".join([*pieces, data[at:]])
 
 
 def series_order(instances: Sequence[Instance]) -> list[int]:
