@@ -99,7 +99,7 @@ def _is_one_byte(data: Bytes) -> bool:
 
 @inlined
 def _write_run(value: int, size: int, out: Bytes) -> Any:
-    """Write the zstd frame of `size` times the same byte: what zstd writes too, at a tenth of the time."""
+    """Write the zstd frame of `size` times the same byte: found by looking, without a call of zstd."""
     _put_int32(out, 0, 0xFD2FB528)
     out[4] = 0xA0  # one segment, its size in four bytes
     _put_int32(out, 5, size)
