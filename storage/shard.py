@@ -15,7 +15,9 @@ from ..errors import Damaged
 from ..kernels.blosc import MISSING
 from ..kernels.crc32c import crc32c
 from .durable import HashedFile
-from .mapped import map_file
+from .store.place import Place
+from .store.reading import open_view
+from .store.view import Bytes, Ranges
 
 _CRC_BYTES = 4
 
@@ -48,18 +50,26 @@ class ShardWriter:
 
 
 class Shard:
-    """One shard opened for reading, mapped into memory."""
+    """One shard opened for reading."""
 
-    def __init__(self, path: Path, grid: tuple[int, ...]) -> None:
-        """Map the file and check its index; raises `Damaged` where it is missing, short or altered, or `Superseded`."""
-        self._map = map_file(path)
-        index_bytes = int(np.prod(grid)) * 16
-        body = len(self._map) - index_bytes - _CRC_BYTES
-        if body < 0:
-            raise Damaged(f"{path}: {len(self._map)} bytes are too few for an index of {index_bytes}")
-        index = self._map[body : body + index_bytes]
-        if crc32c(index) != int.from_bytes(self._map[body + index_bytes :], "little"):
-            raise Damaged(f"{path}: the shard's index fails its checksum")
+    def __init__(self, path: Place, grid: tuple[int, ...]) -> None:
+        """Read the index; raises `Damaged` where the file is missing, short or altered, `Superseded`, `StoreFailed`."""
         self.path = path
-        self.bytes = np.frombuffer(self._map, dtype=np.uint8, count=body)
+        index_bytes = int(np.prod(grid)) * 16
+        self._view = open_view(path, index_bytes + _CRC_BYTES)
+        self._body = self._view.size_bytes - index_bytes - _CRC_BYTES
+        if self._body < 0:
+            raise Damaged(f"{path}: {self._view.size_bytes} bytes are too few for an index of {index_bytes}")
+        tail = self._view.read(self._body, index_bytes + _CRC_BYTES)
+        index = tail[:index_bytes]
+        if crc32c(index) != int.from_bytes(tail[index_bytes:], "little"):
+            raise Damaged(f"{path}: the shard's index fails its checksum")
         self.index: NDArray[np.uint64] = np.frombuffer(index, dtype="<u8").reshape(*grid, 2)
+
+    def gather(self, ranges: Ranges) -> tuple[Bytes, Ranges]:
+        """Give bytes that hold the chunks at `ranges`, (n, 2) offset and length, and where each lies in them."""
+        return self._view.gather(ranges, self._body)
+
+    def forget(self, ranges: Ranges) -> bool:
+        """Let go of copies of these chunks, and tell whether to read them again may bring other bytes."""
+        return self._view.forget(ranges)
