@@ -23,23 +23,43 @@ _CRC_BYTES = 4
 
 
 class ShardWriter:
-    """Grows one shard; chunks may come in any order, each once."""
+    """Grows one shard; slabs of chunks come in order, and lie in groups of `together`, row by row across the slabs."""
 
-    def __init__(self, path: Path, grid: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, grid: tuple[int, ...], together: int = 1) -> None:
         self._file = HashedFile(path)
         self.path = path
         self._index = np.full((*grid, 2), MISSING, dtype="<u8")
+        self._together = together
+        self._group: tuple[int, int] = (-1, -1)
+        """Time point, and slab over `together`, of the chunks held."""
+        self._held: list[tuple[tuple[int, ...], memoryview]] = []
 
     def append(self, cells: Sequence[tuple[int, ...]], lengths: NDArray[np.int64], encoded: memoryview) -> None:
-        """Add encoded chunks that lie back to back; a length of 0 is a chunk of zeros and is left out."""
-        offset = self._file.append(encoded)
+        """Add encoded chunks of one slab that lie back to back; a length of 0 is a chunk of zeros and is left out.
+
+        `cells` are their places in the shard, (t, c, z, y, x).
+        """
+        group = cells[0][0], cells[0][2] // self._together
+        if group != self._group:
+            self._flush()
+            self._group = group
+        copied, offset = memoryview(bytes(encoded)), 0  # the caller's buffer serves the next slab
         for cell, length in zip(cells, lengths.tolist(), strict=True):
             if length:
-                self._index[cell] = offset, length
+                self._held.append((cell, copied[offset : offset + length]))
                 offset += length
 
+    def _flush(self) -> None:
+        self._held.sort(key=_by_row)
+        offset = self._file.append(b"".join(chunk for _, chunk in self._held))
+        for cell, chunk in self._held:
+            self._index[cell] = offset, len(chunk)
+            offset += len(chunk)
+        self._held.clear()
+
     def close(self) -> tuple[str, int]:
-        """Write the index; give the shard's SHA-256 and size in bytes."""
+        """Write the last group and the index; give the shard's SHA-256 and size in bytes."""
+        self._flush()
         index = self._index.tobytes()
         self._file.append(index, crc32c(index).to_bytes(_CRC_BYTES, "little"))
         return self._file.close(), self._file.size_bytes
@@ -47,6 +67,11 @@ class ShardWriter:
     def abandon(self) -> None:
         """Close without promises."""
         self._file.abandon()
+
+
+def _by_row(held: tuple[tuple[int, ...], memoryview]) -> tuple[int, ...]:
+    (_, c, z, y, x), _ = held
+    return c, y, z, x
 
 
 class Shard:

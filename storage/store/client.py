@@ -122,14 +122,28 @@ class Client:
         raise StoreFailed(f"{self.address}/{path}: every answer was cut short, {self.address.retries + 1} times")
 
     def put(self, path: str, data: bytes) -> None:
-        """Make a small object, where there is none yet; raises `Taken`, `StoreFailed`."""
+        """Make a small object, where there is none yet; raises `Taken`, `StoreFailed`.
+
+        An answer may be lost after the object was made: what is there already and the same is ours. After
+        `StoreFailed` it may be there too, or appear yet.
+        """
+        for attempt in range(self.address.retries + 1):
+            try:
+                with self._in_words(path):
+                    obstore.put(self._store, path, data, mode="create")
+                return
+            except (Taken, StoreFailed) as problem:
+                if self._holds(path, data):
+                    return
+                if isinstance(problem, Taken) or attempt == self.address.retries:
+                    raise
+            time.sleep(min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
+
+    def _holds(self, path: str, data: bytes) -> bool:
         try:
-            with self._in_words(path):
-                obstore.put(self._store, path, data, mode="create")
-        except Taken:
-            # An answer that was lost makes the client ask again, and find what it made itself.
-            if self.read_whole(path) != data:
-                raise
+            return self.read_whole(path) == data
+        except Absent:
+            return False
 
     def upload(self, path: str, source: Path) -> None:
         """Make an object of a local file's bytes, in parts where it is large; in bounded memory."""

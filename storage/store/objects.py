@@ -59,7 +59,8 @@ class ObjectStore:
     def publish(self, written: Path, series_uid: str, number: int) -> None:
         """Upload what lies in the local folder `written`, the manifest last, then remove the folder.
 
-        Raises `StoreFailed`, and `FilmlessError` where another writer took the number; nothing is published then.
+        Raises `StoreFailed`, and `FilmlessError` where another writer took the number; nothing is published then,
+        unless just the answer to the last request was lost.
         """
         target = self.series(series_uid) / str(number)
         sums, manifest = ((written / name).read_bytes() for name in (SUMS, MANIFEST))
@@ -69,10 +70,11 @@ class ObjectStore:
             large = sorted(files.keys() - {SUMS, MANIFEST})
             together(lambda name: self._client.upload(f"{target.path}/{name}", files[name]), large)
             self._check_sizes(target, {name: path.stat().st_size for name, path in files.items() if name != MANIFEST})
-            self._claim(target, MANIFEST, manifest)
         except BaseException:
             self._remove_all(target)
             raise
+        # Where its answer is lost the manifest may appear yet: what it tells of stays, at worst to be swept.
+        self._claim(target, MANIFEST, manifest)
         shutil.rmtree(written, ignore_errors=True)
 
     def _claim(self, target: ObjectPlace, name: str, data: bytes) -> None:
