@@ -65,7 +65,7 @@ class ObjectView:
 
     def __init__(self, client: Client, cache: ChunkCache, place: ObjectPlace, tail_bytes: int) -> None:
         """Read the object's last bytes; raises `Absent`, `StoreFailed`."""
-        self._client, self._cache, self._place = client, cache, place
+        self._client, self._cache, self.place = client, cache, place
         self._tail, self.size_bytes = client.read_tail(place.path, max(tail_bytes, LEAST_TAIL_BYTES))
         self._ahead = self.size_bytes, b""
         """Offset and bytes of what was read last."""
@@ -100,7 +100,7 @@ class ObjectView:
         return np.frombuffer(b"".join(chunks), dtype=np.uint8), moved
 
     def _chunks(self, wanted: list[tuple[int, int]]) -> list[bytes]:
-        keys = [(self._place.path, start, length) for start, length in wanted]
+        keys = [(self.place.path, start, length) for start, length in wanted]
         held = self._cache.find(keys)
         absent = [key for key in keys if key not in held]
         if absent:
@@ -124,13 +124,13 @@ class ObjectView:
 
     def _read_run(self, start: int, stop: int) -> bytes:
         try:
-            return self._client.read(self._place.path, start, stop)
+            return self._client.read(self.place.path, start, stop)
         except Absent:
-            self._place.store.check_not_superseded(self._place)
-            raise Damaged(f"{self._place}: is missing") from None
+            self.place.store.check_not_superseded(self.place)
+            raise Damaged(f"{self.place}: is missing, or empty") from None
 
     def forget(self, ranges: Ranges) -> bool:
         """Let go of copies of these ranges: read again they may come over the network unharmed."""
-        self._cache.forget([(self._place.path, int(start), int(length)) for start, length in ranges])
+        self._cache.forget([(self.place.path, int(start), int(length)) for start, length in ranges])
         self._ahead = self.size_bytes, b""
         return True

@@ -1,15 +1,18 @@
-"""`series/` in an object store: a generation exists exactly when its manifest does (invariant A4).
+"""`series/` in an object store: a generation appears with its manifest, the last object to go up (invariant A4).
 
-There is no rename. Its `SHA256SUMS` goes up first and takes the generation's number, which only one writer can; the
-large files follow; the manifest goes up last, by a request that fails where there is one. What has no manifest is no
-generation, but left over; taking a generation away begins with its manifest.
+There is no rename. A marker goes up first and takes the generation's number, which only one writer can; the files
+follow; then the manifest, by a request that fails where there is one; then the marker goes. Taking a generation away
+puts a marker too, and begins with the manifest. So what has a marker and no manifest is left over and may go; what has
+neither has lost its manifest: it is damage, and may hold what nothing else does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,21 +24,44 @@ from .client import Absent, Client, Listed, Taken, together
 from .coalesce import PART_BYTES, parts_of
 from .object_view import ChunkCache, ObjectView
 from .place import ObjectPlace, Place
-from .series_folder import MANIFEST, SUMS, SeriesFolder, generation_numbers_among, series_path
+from .series_folder import MANIFEST, SeriesFolder, generation_numbers_among, series_path
 
 if TYPE_CHECKING:
     from .local import LocalStore
 
+UPLOADING, REMOVING = ".uploading", ".removing"
+"""Markers of a generation that is not whole yet, or no longer."""
+_MARKERS = (UPLOADING, REMOVING)
 _WINDOW = 4
 """Parts of an object that are on their way while it is hashed."""
 
 
 @dataclass
 class _Seen:
-    """What a listing shows of one series."""
+    """What a listing shows of one series: numbers that have any object, a manifest, a marker."""
 
-    published: set[int] = field(default_factory=set)
     numbers: set[int] = field(default_factory=set)
+    manifests: set[int] = field(default_factory=set)
+    markers: set[tuple[int, str]] = field(default_factory=set)
+
+    def note(self, parts: list[str]) -> None:
+        """Take note of an object by its path below the series' folder."""
+        for number in generation_numbers_among(parts[:1]):
+            self.numbers.add(number)
+            if parts[1:] == [MANIFEST]:
+                self.manifests.add(number)
+            if len(parts) == 2 and parts[1] in _MARKERS:
+                self.markers.add((number, parts[1]))
+
+    @property
+    def unfinished(self) -> set[int]:
+        """Numbers of what is no generation yet, or no longer."""
+        return {number for number, _ in self.markers} - self.manifests
+
+    @property
+    def generations(self) -> set[int]:
+        """Numbers of the generations, those that have lost their manifest too."""
+        return self.numbers - self.unfinished
 
 
 class ObjectStore:
@@ -60,28 +86,37 @@ class ObjectStore:
         """Upload what lies in the local folder `written`, the manifest last, then remove the folder.
 
         Raises `StoreFailed`, and `FilmlessError` where another writer took the number; nothing is published then,
-        unless just the answer to the last request was lost.
+        unless just the answer to the manifest's request was lost.
         """
         target = self.series(series_uid) / str(number)
-        sums, manifest = ((written / name).read_bytes() for name in (SUMS, MANIFEST))
+        manifest = (written / MANIFEST).read_bytes()
         files = {str(path.relative_to(written)): path for path in written.rglob("*") if path.is_file()}
-        self._claim(target, SUMS, sums)
+        del files[MANIFEST]
+        self._take(target)
         try:
-            large = sorted(files.keys() - {SUMS, MANIFEST})
-            together(lambda name: self._client.upload(f"{target.path}/{name}", files[name]), large)
-            self._check_sizes(target, {name: path.stat().st_size for name, path in files.items() if name != MANIFEST})
+            together(lambda name: self._client.upload(f"{target.path}/{name}", files[name]), sorted(files))
+            self._check_sizes(target, {name: path.stat().st_size for name, path in files.items()})
         except BaseException:
             self._remove_all(target)
             raise
         # Where its answer is lost the manifest may appear yet: what it tells of stays, at worst to be swept.
         self._claim(target, MANIFEST, manifest)
+        with suppress(StoreFailed):  # the next sweep does it
+            self._client.delete([f"{target.path}/{UPLOADING}"])
         shutil.rmtree(written, ignore_errors=True)
+
+    def _take(self, target: ObjectPlace) -> None:
+        """Have a generation's number alone; one whose writer is done has no marker, but objects."""
+        self._claim(target, UPLOADING, secrets.token_hex(16).encode())
+        if self.files(target):
+            self._client.delete([f"{target.path}/{UPLOADING}"])
+            raise _taken(target)
 
     def _claim(self, target: ObjectPlace, name: str, data: bytes) -> None:
         try:
             self._client.put(f"{target.path}/{name}", data)
         except Taken:
-            raise FilmlessError(f"{target}: another writer is making this generation: do it again later") from None
+            raise _taken(target) from None
 
     def _check_sizes(self, target: ObjectPlace, expected: dict[str, int]) -> None:
         held = self.files(target)
@@ -97,24 +132,36 @@ class ObjectStore:
         for number in sorted(published.keys() & set(numbers)):
             newer = [modified for other, modified in published.items() if other > number]
             if not newer or self._is_old(min(newer)):
-                self._remove_all(folder / str(number))
+                generation = folder / str(number)
+                with suppress(FilmlessError):  # another takes it away too
+                    self._claim(generation, REMOVING, secrets.token_hex(16).encode())
+                self._client.delete([f"{generation.path}/{MANIFEST}"])
+                self._remove_all(generation)
 
     def discard(self, leftover: Place) -> None:
-        """Remove what is left of a generation that was never published, unless someone may be writing it still."""
+        """Remove a marker, or what is left where one says so, unless someone may be at work on it still."""
         if isinstance(leftover, Path):
             self._staging.discard(leftover)
             return
-        listed = list(self._client.listed(leftover.path))
-        if all(self._is_old(item.modified) for item in listed) and not any(_is_manifest(item) for item in listed):
-            self._client.delete([item.path for item in listed])
+        parts = leftover.path.split("/")
+        listed = list(self._client.listed("/".join(parts[:3])))
+        if not all(self._is_old(item.modified) for item in listed):
+            return
+        seen = self._seen_below("/".join(parts[:2]))
+        if parts[3:]:
+            self._client.delete([leftover.path])
+        elif int(leftover.name) in seen.unfinished:
+            self._remove_all(leftover)
 
     def _is_old(self, modified: datetime) -> bool:
         return datetime.now(UTC) - modified >= timedelta(seconds=self.address.grace_s)
 
     def _remove_all(self, generation: ObjectPlace) -> None:
-        """Remove a generation's objects, the manifest first: from then on it is none."""
-        self._client.delete([f"{generation.path}/{MANIFEST}"])
-        self._client.delete([item.path for item in self._client.listed(generation.path)])
+        """Remove the objects of what has no manifest, its marker last."""
+        paths = [item.path for item in self._client.listed(generation.path)]
+        markers = [path for path in paths if path.rpartition("/")[2] in _MARKERS]
+        self._client.delete([path for path in paths if path not in markers])
+        self._client.delete(markers)
 
     def survey(self) -> list[SeriesFolder]:
         """Give what lies in every series' folder, in order of UID, and what writers left on this machine."""
@@ -122,7 +169,7 @@ class ObjectStore:
         for item in self._client.listed(""):
             parts = item.path.split("/")
             if len(parts) >= 4 and len(parts[0]) == 2:
-                _note(seen.setdefault(parts[1], _Seen()), parts[2:])
+                seen.setdefault(parts[1], _Seen()).note(parts[2:])
         staged = {series.uid: series.leftovers for series in self._staging.survey() if series.leftovers}
         return [
             self._series_folder(uid, seen.get(uid, _Seen()), staged.get(uid, ())) for uid in sorted({*seen, *staged})
@@ -130,18 +177,22 @@ class ObjectStore:
 
     def _series_folder(self, uid: str, seen: _Seen, staged: Iterable[Place]) -> SeriesFolder:
         folder = self.series(uid)
-        unfinished = (folder / str(number) for number in sorted(seen.numbers - seen.published))
-        return SeriesFolder(uid, folder, tuple(sorted(seen.published)), (*unfinished, *staged))
+        unfinished = [folder / str(number) for number in sorted(seen.unfinished)]
+        stray = [folder / str(n) / name for n, name in sorted(seen.markers) if n in seen.manifests]
+        return SeriesFolder(uid, folder, tuple(sorted(seen.generations)), (*unfinished, *stray, *staged))
 
     def _seen_below(self, folder: str) -> _Seen:
         seen = _Seen()
         for item in self._client.listed(folder):
-            _note(seen, item.path.removeprefix(f"{folder}/").split("/"))
+            seen.note(item.path.removeprefix(f"{folder}/").split("/"))
         return seen
 
     def files(self, folder: ObjectPlace) -> dict[str, int]:
-        """Give the sizes of all objects below a folder, by their paths below it."""
-        return {item.path.removeprefix(f"{folder.path}/"): item.size_bytes for item in self._client.listed(folder.path)}
+        """Give the sizes of all objects below a folder but markers, by their paths below it."""
+        sizes = {
+            item.path.removeprefix(f"{folder.path}/"): item.size_bytes for item in self._client.listed(folder.path)
+        }
+        return {name: size for name, size in sizes.items() if name not in _MARKERS}
 
     def open_view(self, place: ObjectPlace, tail_bytes: int) -> ObjectView:
         """Open an object, its last bytes read; raises `Damaged`, `Superseded`, `StoreFailed`."""
@@ -173,28 +224,20 @@ class ObjectStore:
 
     def _why_absent(self, place: ObjectPlace) -> FilmlessError:
         self.check_not_superseded(place)
-        return Damaged(f"{place}: is missing")
+        return Damaged(f"{place}: is missing, or empty")
 
     def check_not_superseded(self, place: ObjectPlace) -> None:
         """Raise `Superseded` where the generation that `place` lies in is gone and a newer one is there."""
         bucket, uid, number, *_ = [*place.path.split("/"), "", ""]
         if number.isdecimal():
-            published = self._seen_below(f"{bucket}/{uid}").published
+            published = self._seen_below(f"{bucket}/{uid}").manifests
             newest = max(published, default=0)
             if int(number) not in published and newest > int(number):
                 raise Superseded(f"{uid}: generation {number} was replaced by {newest}; open the series again")
 
 
-def _note(seen: _Seen, parts: list[str]) -> None:
-    """Take note of an object by its path below the series' folder."""
-    for number in generation_numbers_among(parts[:1]):
-        seen.numbers.add(number)
-        if parts[1:] == [MANIFEST]:
-            seen.published.add(number)
-
-
-def _is_manifest(item: Listed) -> bool:
-    return item.path.endswith(f"/{MANIFEST}")
+def _taken(target: ObjectPlace) -> FilmlessError:
+    return FilmlessError(f"{target}: another writer is making this generation: do it again later")
 
 
 def _published_by(item: Listed, folder: ObjectPlace) -> list[int]:

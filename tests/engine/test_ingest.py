@@ -209,7 +209,9 @@ class TestLateInstances:
 
 
 class TestIndex:
-    def test_a_former_generation_left_beside_a_sound_one_is_removed_by_the_next_ingest(self, local_archive, export, tmp_path):
+    def test_a_former_generation_left_beside_a_sound_one_is_removed_by_the_next_ingest(
+        self, local_archive, export, tmp_path
+    ):
         slices(export, [1, 2])
         local_archive.ingest(export)
         folder = only_series(local_archive).folder

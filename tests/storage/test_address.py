@@ -6,7 +6,9 @@ from filmless.storage.store.address import Address
 
 
 def test_a_url_names_bucket_prefix_and_options():
-    address = Address.parse("s3://images/hospital/ct/?endpoint=http://127.0.0.1:9000&region=eu-1&timeout_s=2.5&retries=0")
+    address = Address.parse(
+        "s3://images/hospital/ct/?endpoint=http://127.0.0.1:9000&region=eu-1&timeout_s=2.5&retries=0"
+    )
 
     assert (address.bucket, address.prefix) == ("images", "hospital/ct")
     assert (address.endpoint, address.region) == ("http://127.0.0.1:9000", "eu-1")

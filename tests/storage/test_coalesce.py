@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from filmless.storage.store.coalesce import GAP_BYTES, PART_BYTES, parts_of, runs_to_read
 from hypothesis import given
@@ -64,5 +66,5 @@ def test_a_run_is_cut_into_parts_that_follow_each_other(start, length):
     parts = parts_of(start, start + length)
 
     assert (parts[0][0], parts[-1][1]) == (start, start + length)
-    assert all(a[1] == b[0] for a, b in zip(parts[:-1], parts[1:], strict=True))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
     assert all(0 < stop - first <= PART_BYTES for first, stop in parts)

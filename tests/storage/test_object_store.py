@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from filmless.errors import Damaged, FilmlessError, StoreFailed, Superseded
 from filmless.storage.generation import GenerationWriter, read_manifest, read_sums, remove_generations
 from filmless.storage.home import Home
+from filmless.storage.index import newest_readable
 from filmless.storage.store import object_view
 from filmless.storage.store.client import MULTIPART_BYTES
 from filmless.storage.store.coalesce import PART_BYTES
 from filmless.storage.store.object_view import ChunkCache
+from filmless.storage.store.objects import UPLOADING
 from filmless.storage.store.reading import file_sizes, hash_whole, open_view, read_whole
 from generations import manifest, publish, record
 from object_server import BUCKET, url
@@ -42,12 +45,38 @@ def on(method, count=10**6, *, of="", fault="500"):
 
 
 class TestPublishing:
-    def test_the_sums_go_up_first_and_the_manifest_last(self, home, s3_proxy):
+    def test_a_marker_goes_up_first_and_the_manifest_last(self, home, s3_proxy):
         publish(home, UID)
 
         names = [request.path.rpartition("/")[2] for request in s3_proxy.of("PUT")]
-        assert (names[0], names[-1]) == ("SHA256SUMS", "series.json")
-        assert "headers.pack" in names[1:-1]
+        assert (names[0], names[-1]) == (UPLOADING, "series.json")
+        assert set(names[1:-1]) == {"headers.pack", "SHA256SUMS"}
+        assert home.survey()[0].leftovers == ()
+
+    def test_a_marker_that_stayed_is_swept_and_the_generation_is_not(self, home, s3_proxy):
+        s3_proxy.fault = lambda r: "500" if r.method in ("DELETE", "POST") else ""
+        publish(home, UID)
+        s3_proxy.fault = lambda _: ""
+        (before,) = home.survey()
+
+        home.sweep([before])
+
+        (after,) = home.survey()
+        assert (before.generations, [path.name for path in before.leftovers]) == ((1,), [UPLOADING])
+        assert (after.generations, after.leftovers) == ((1,), ())
+        assert set(read_sums(after.folder / "1")) < set(file_sizes(after.folder / "1"))
+
+    def test_one_that_lost_its_manifest_is_damage_and_never_swept(self, home):
+        publish(home, UID)
+        home.store._client.delete([f"{home.store.series(UID).path}/1/series.json"])
+
+        home.sweep(home.survey())
+
+        (held,) = home.survey()
+        manifest_read, problems = newest_readable(held)
+        assert (held.generations, held.leftovers, manifest_read) == ((1,), (), None)
+        assert "series.json: is missing" in problems[0]
+        assert "headers.pack" in file_sizes(held.folder / "1")
 
     def test_a_manifest_that_arrives_though_its_upload_failed_makes_a_whole_generation(self, home, s3_proxy):
         s3_proxy.fault = on("PUT", of="series.json")
@@ -68,7 +97,7 @@ class TestPublishing:
 
         assert not [path for path in (home.root / "series").rglob("*") if path.is_file()]
 
-    @pytest.mark.parametrize("name", ["SHA256SUMS", "headers.pack"])
+    @pytest.mark.parametrize("name", [UPLOADING, "headers.pack"])
     def test_an_upload_that_fails_before_the_manifest_publishes_nothing_and_leaves_nothing(self, home, s3_proxy, name):
         publish(home, UID)
         s3_proxy.fault = on("PUT", of=name)
@@ -125,7 +154,27 @@ class TestPublishing:
         with pytest.raises(FilmlessError, match="another writer"):
             second.publish(made)
 
+        assert home.survey()[0].leftovers == (second.folder,)
         assert [i.sop_instance_uid for i in read_manifest(home.generation_folder(UID, 1)).instances] == ["1.1"]
+
+    def test_of_two_writers_at_the_same_time_one_is_refused(self, home, s3_proxy):
+        s3_proxy.latency_s = 0.02
+        writers = [GenerationWriter(home, UID) for _ in range(2)]
+
+        def go(number):
+            header = writers[number].headers.append(bytes(100 + number))
+            instances = [record(f"1.{number}", header, 100 + number)]
+            try:
+                return writers[number].publish(manifest(UID, instances=instances))
+            except FilmlessError as problem:
+                return str(problem)
+
+        with ThreadPoolExecutor(2) as threads:
+            results = list(threads.map(go, range(2)))
+
+        (won,) = (number for number in range(2) if isinstance(results[number], int))
+        assert "another writer" in results[1 - won]
+        assert read_manifest(home.generation_folder(UID, 1)).instances[0].sop_instance_uid == f"1.{won}"
 
     def test_an_answer_that_was_lost_is_no_failure(self, home, s3_proxy):
         s3_proxy.fault = on("PUT", 1, of="series.json", fault="stall")
@@ -196,7 +245,7 @@ class TestRemoving:
     def test_a_missing_object_of_the_newest_is_damage(self, home):
         publish(home, UID)
 
-        with pytest.raises(Damaged, match=r"s3://.*codestreams.pack: is missing"):
+        with pytest.raises(Damaged, match=r"s3://.*codestreams.pack: is missing, or empty"):
             open_view(home.generation_folder(UID, 1) / "codestreams.pack")
 
 
@@ -270,12 +319,12 @@ class TestViews:
         return open_view(path), read_whole(path)
 
     def test_its_size_costs_no_request_of_its_own(self, stored, s3_proxy):
-        view, data = stored
-
-        opening = [request.range for request in s3_proxy.of("GET") if request.range.startswith("bytes=-")]
+        path, data = stored[0].place, stored[1]
+        s3_proxy.requests.clear()
+        view = open_view(path)
 
         assert view.size_bytes == len(data)
-        assert len(opening) == 1
+        assert [request.range for request in s3_proxy.of("GET")] == ["bytes=-16384"]
         assert not s3_proxy.of("HEAD")
 
     def test_ranges_come_back_where_they_are_told_to_lie(self, stored):
