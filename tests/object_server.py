@@ -190,3 +190,17 @@ def _handler(state: Proxy, upstream: str) -> type[BaseHTTPRequestHandler]:
 def without_proxies() -> dict[str, str]:
     """Give the environment that S3 clients need to reach the server directly."""
     return {name: "" for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")}
+
+
+def _serve(upstream: str, latency_s: float) -> None:
+    """Be a proxy until standard input ends, its endpoint and then the count of requests told on standard output."""
+    with proxy(upstream) as state:
+        state.latency_s = latency_s
+        print(state.endpoint, flush=True)
+        for _ in sys.stdin:
+            print(len(state.requests), state.response_bytes, flush=True)
+            state.requests.clear()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], float(sys.argv[2]))
