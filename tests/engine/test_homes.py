@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from dicom_files import WORDS, image, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
-from filmless.engine.planes import oblique
+from filmless.engine.render.planes import oblique
 from filmless.errors import Damaged, InvalidArgument, StoreFailed
 from filmless.storage.array import StoredArray
 from object_server import FAST, url
@@ -152,6 +152,55 @@ def test_a_url_that_is_none_makes_no_archive(tmp_path):
         open_archive(tmp_path / "archive", series_url="ftp://a/b")
 
     assert not (tmp_path / "archive").exists()
+
+
+INGEST = """
+import sys
+from filmless.engine.archive import open_archive
+open_archive(sys.argv[1], series_url=sys.argv[2]).ingest(sys.argv[3])
+"""
+
+
+def ingest_killed_at(root: Path, source: Path, passing, prefix: str, number: int) -> bool:
+    """Ingest in a child process that is killed at its n-th request that changes the store; whether it came to that."""
+    where = url(passing.endpoint, prefix, f"{FAST}&grace_s=0")
+    environment = os.environ | {"PYTHONPATH": str(Path(filmless.__file__).parent / ".import")}
+    child = subprocess.Popen([sys.executable, "-c", INGEST, str(root), where, str(source)], env=environment)
+    left = [number]
+
+    def kill(request):
+        left[0] -= request.method != "GET"
+        if left[0] == 0 and request.method != "GET":
+            child.kill()
+            return "reset"
+        return ""
+
+    passing.fault = kill
+    try:
+        return child.wait(60) != 0
+    finally:
+        passing.fault = lambda _: ""
+
+
+def test_an_ingest_killed_at_any_request_leaves_a_whole_archive_and_the_next_completes_it(s3_proxy, tmp_path):
+    early, late = (slices(tmp_path / name, numbers) for name, numbers in (("early", [1, 2]), ("late", [3])))
+    kills, was_killed = 0, True
+    while was_killed:
+        root, prefix = tmp_path / f"archive-{kills}", f"killed-{uuid.uuid4().hex}"
+        where = url(s3_proxy.endpoint, prefix, f"{FAST}&grace_s=0")
+        open_archive(root, series_url=where).ingest(tmp_path / "early")
+
+        was_killed = ingest_killed_at(root, tmp_path / "late", s3_proxy, prefix, kills + 1)
+
+        archive = open_archive(root)
+        assert archive.verify() == []
+        assert {path.read_bytes() for path in anew(archive).export(tmp_path / "out")} >= {p.read_bytes() for p in early}
+        archive.ingest(tmp_path / "late")
+        assert (archive.verify(), archive.unfinished()) == ([], [])
+        exported = {path.read_bytes() for path in anew(archive).export(tmp_path / f"out-{kills}")}
+        assert exported == {path.read_bytes() for path in early + late}
+        kills += was_killed
+    assert kills >= 10
 
 
 SHAPE = (288, 224, 256)
