@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import filmless
 import numpy as np
@@ -157,50 +160,78 @@ def test_a_url_that_is_none_makes_no_archive(tmp_path):
 INGEST = """
 import sys
 from filmless.engine.archive import open_archive
-open_archive(sys.argv[1], series_url=sys.argv[2]).ingest(sys.argv[3])
+open_archive(sys.argv[1], create=False).ingest(sys.argv[2])
 """
 
 
-def ingest_killed_at(root: Path, source: Path, passing, prefix: str, number: int) -> bool:
-    """Ingest in a child process that is killed at its n-th request that changes the store; whether it came to that."""
-    where = url(passing.endpoint, prefix, f"{FAST}&grace_s=0")
-    environment = os.environ | {"PYTHONPATH": str(Path(filmless.__file__).parent / ".import")}
-    child = subprocess.Popen([sys.executable, "-c", INGEST, str(root), where, str(source)], env=environment)
-    left = [number]
+@pytest.fixture
+def begun(s3_proxy, tmp_path):
+    """Give `begun(number)`: the root of an archive of two slices behind the proxy; a third waits in `late`."""
+    slices(tmp_path / "early", [1, 2])
+    slices(tmp_path / "late", [3])
 
-    def kill(request):
-        left[0] -= request.method != "GET"
-        if left[0] == 0 and request.method != "GET":
-            child.kill()
-            return "reset"
-        return ""
+    def begin(number: int) -> Path:
+        where = url(s3_proxy.endpoint, f"killed-{uuid.uuid4().hex}", "timeout_s=5&retries=0&grace_s=0")
+        archive = open_archive(tmp_path / f"archive-{number}", series_url=where)
+        archive.ingest(tmp_path / "early")
+        return archive.root
 
-    passing.fault = kill
-    try:
-        return child.wait(60) != 0
-    finally:
-        passing.fault = lambda _: ""
+    return begin
 
 
-def test_an_ingest_killed_at_any_request_leaves_a_whole_archive_and_the_next_completes_it(s3_proxy, tmp_path):
-    early, late = (slices(tmp_path / name, numbers) for name, numbers in (("early", [1, 2]), ("late", [3])))
-    kills, was_killed = 0, True
-    while was_killed:
-        root, prefix = tmp_path / f"archive-{kills}", f"killed-{uuid.uuid4().hex}"
-        where = url(s3_proxy.endpoint, prefix, f"{FAST}&grace_s=0")
-        open_archive(root, series_url=where).ingest(tmp_path / "early")
+def check_whole_then_complete(root: Path, received: Path) -> None:
+    """Whatever the archive holds is sound, and ingesting once more makes it hold everything, and nothing beside."""
+    early, late = ({path.read_bytes() for path in (received / name).iterdir()} for name in ("early", "late"))
+    archive = open_archive(root)
+    assert archive.verify() == []
+    assert {path.read_bytes() for path in anew(archive).export(root.with_suffix(".before"))} in (early, early | late)
+    archive.ingest(received / "late")
+    assert (archive.verify(), archive.unfinished()) == ([], [])
+    assert {path.read_bytes() for path in anew(archive).export(root.with_suffix(".after"))} == early | late
 
-        was_killed = ingest_killed_at(root, tmp_path / "late", s3_proxy, prefix, kills + 1)
 
+def from_change(number, then):
+    """A fault of the n-th request that changes the store, and of all that follow; and the list of these."""
+    changes, failed, lock = [], [], Lock()
+
+    def choose(request):
+        with lock:
+            if request.method != "GET":
+                changes.append(request)
+            if len(changes) < number or (request.method == "GET" and not failed):
+                return ""
+            failed.append(request)
+        return then()
+
+    return choose, failed
+
+
+def test_an_ingest_cut_off_at_any_request_leaves_a_whole_archive_and_the_next_completes_it(begun, s3_proxy, tmp_path):
+    failed, number = [True], 0
+    while failed:
+        root, number = begun(number), number + 1
         archive = open_archive(root)
-        assert archive.verify() == []
-        assert {path.read_bytes() for path in anew(archive).export(tmp_path / "out")} >= {p.read_bytes() for p in early}
-        archive.ingest(tmp_path / "late")
-        assert (archive.verify(), archive.unfinished()) == ([], [])
-        exported = {path.read_bytes() for path in anew(archive).export(tmp_path / f"out-{kills}")}
-        assert exported == {path.read_bytes() for path in early + late}
-        kills += was_killed
-    assert kills >= 10
+        s3_proxy.fault, failed = from_change(number, lambda: "reset")
+
+        with suppress(StoreFailed):
+            archive.ingest(tmp_path / "late")
+
+        s3_proxy.fault = lambda _: ""
+        check_whole_then_complete(root, tmp_path)
+    assert number > 10
+
+
+@pytest.mark.parametrize("number", [1, 4, 9])
+def test_an_ingest_that_is_killed_leaves_a_whole_archive_and_the_next_completes_it(begun, s3_proxy, tmp_path, number):
+    root = begun(number)
+    environment = os.environ | {"PYTHONPATH": str(Path(filmless.__file__).parent / ".import")}
+    child = subprocess.Popen([sys.executable, "-c", INGEST, str(root), str(tmp_path / "late")], env=environment)
+    s3_proxy.fault, _ = from_change(number, lambda: child.kill() or "reset")
+
+    assert child.wait(120) == -signal.SIGKILL
+
+    s3_proxy.fault = lambda _: ""
+    check_whole_then_complete(root, tmp_path)
 
 
 SHAPE = (288, 224, 256)
