@@ -15,6 +15,7 @@
     - UnsupportedPixels               pixels that no decoder here can read
     - DecodeError                     a codestream that does not decode to what the header says
   + Damaged (OSError)                 ours: what the archive holds is not what it stored
+  + StoreFailed (OSError)             the object store's: no answer, or a refusal; what is stored may well be whole
   + Superseded (RuntimeError)         a newer generation has replaced the one being read
 """
 
@@ -88,6 +89,10 @@ class DecodeError(FormatError):
 
 class Damaged(FilmlessError, OSError):
     """What the archive holds is not what it stored; the message names the series and the object."""
+
+
+class StoreFailed(FilmlessError, OSError):
+    """An object store did not answer, or refused; the message names it and says what to change."""
 
 
 class Superseded(FilmlessError, RuntimeError):

@@ -22,6 +22,14 @@ _MOST_LINES = 20
 def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH…", help="Files and folders to take in.")],
     archive: ArchiveFolder = DEFAULT_ARCHIVE,
+    series_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Where a new archive keeps its series: s3://bucket/prefix?endpoint=…&region=…, or its own folder.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Take every DICOM file at or below PATH… into the archive.
 
@@ -29,7 +37,7 @@ def ingest(
     """
     check_exist(paths)  # before an archive is made for nothing
     with progress_bars() as progress:
-        report = open_archive(archive).ingest(paths, progress)
+        report = open_archive(archive, series_url=series_url).ingest(paths, progress)
     print_report(report, archive)
     if not report.is_complete:
         raise typer.Exit(SET_ASIDE)

@@ -14,6 +14,7 @@ from ..engine.series import Series
 from ..engine.stack import Stack
 from ..engine.transfer_syntax import name_of
 from ..storage.index import SeriesRow
+from ..storage.store.reading import file_sizes
 from .console import bytes_text, count_text, err, out, plain
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, AsJson, SeriesName
 
@@ -152,10 +153,7 @@ def level_sizes(stack: Stack, series: Series) -> list[tuple[int, int]]:
     """Give (bytes of the stored values, bytes on disk) of each level."""
     folder = series.folder / stack.record.folder
     return [
-        (
-            math.prod(level.shape) * stack.item_bytes,
-            sum(path.stat().st_size for path in (folder / str(n)).rglob("*") if path.is_file()),
-        )
+        (math.prod(level.shape) * stack.item_bytes, sum(file_sizes(folder / str(n)).values()))
         for n, level in enumerate(stack.record.levels)
     ]
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Damaged, Superseded
-from ..storage.home import Home, SeriesFolder
+from ..storage.home import Home
 from ..storage.index import Index, SeriesRow, newest_readable
 from ..storage.published import Published
 from ..storage.quarantine import SetAside, all_set_aside, find_damage
+from ..storage.store.series_folder import SeriesFolder
 from .ingest import Ingest
 from .report import IngestReport, Progress, no_progress
 from .series import Series
@@ -150,11 +151,13 @@ def _part(progress: Progress, start: int, total: int) -> Progress:
     return lambda stage, done, _total: progress(stage, start + done, total)
 
 
-def open_archive(path: str | Path, *, create: bool = True) -> Archive:
+def open_archive(path: str | Path, *, create: bool = True, series_url: str = "") -> Archive:
     """Open the archive at `path`; make one where the folder is absent or empty, unless `create` is false.
 
+    A new archive keeps its series in its own folder, or in the object store at `series_url`, such as
+    `s3://bucket/prefix?endpoint=http://127.0.0.1:9000`; index, quarantine and what is being written stay local.
     Raises `NotFound` where there is none, `ArchiveExists` where the folder holds something else, `Damaged` where the
-    archive cannot be read.
+    archive cannot be read, `InvalidArgument` for a URL that is none or not this archive's.
     """
     root = Path(path)
-    return Archive(Home.create(root) if create else Home(root))
+    return Archive(Home.create(root, series_url) if create else Home(root))

@@ -10,6 +10,7 @@ from ..storage.durable import write_whole
 from ..storage.index import SeriesRow
 from ..storage.manifest import Manifest
 from ..storage.published import Published
+from ..storage.store.place import Place
 from .rebuild import Rebuilder
 from .render.answer import answer, etag
 from .render.picture import Image
@@ -47,8 +48,11 @@ class Series:
         return self._published.manifest
 
     @property
-    def folder(self) -> Path:
-        """Where the generation lies; its `stack-*.ome.zarr` open in any OME-Zarr reader."""
+    def folder(self) -> Place:
+        """Where the generation lies: a `Path`, or what shows the URL of a place in an object store.
+
+        Its `stack-*.ome.zarr` open in any OME-Zarr reader.
+        """
         return self._published.folder
 
     @cached_property

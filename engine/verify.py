@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from ..errors import Damaged
 from ..storage import pool
-from ..storage.durable import hash_file
-from ..storage.generation import SUMS, read_sums
-from ..storage.home import MANIFEST
-from ..storage.mapped import check_not_superseded
+from ..storage.generation import read_sums
 from ..storage.published import Published
+from ..storage.store.place import Place
+from ..storage.store.reading import check_not_superseded, file_sizes, hash_whole
+from ..storage.store.series_folder import MANIFEST, SUMS
 from .rebuild import Rebuilder
 
 Told = Callable[[int], None]
@@ -37,9 +35,11 @@ def _damage_of(published: Published, told: Told) -> list[str]:
         sums = read_sums(published.folder)
     except Damaged as problem:
         return [str(problem)]
-    damage = _foreign_files(published.folder, sums)
-    lines = pool.run_all(lambda entry: _check_sum(published.folder, *entry), sums.items())
-    damaged = {name: line for name, line in zip(sums, lines, strict=True) if line}
+    present = set(file_sizes(published.folder))
+    damage = _foreign_files(published.folder, present, sums)
+    there = [name for name in sums if name in present]
+    lines = pool.run_all(lambda name: _check_sum(published.folder / name, sums[name]), there)
+    damaged = {name: line for name, line in zip(there, lines, strict=True) if line}
     damage += damaged.values()
     if MANIFEST in damaged:
         return damage  # it says how instances are put together: without it none can be judged
@@ -58,21 +58,18 @@ def _named(uids: list[str]) -> str:
     return f"instance {uids[0]}" + (f" and {len(uids) - 1} more" if len(uids) > 1 else "")
 
 
-def _foreign_files(folder: Path, sums: dict[str, str]) -> list[str]:
+def _foreign_files(folder: Place, present: set[str], sums: dict[str, str]) -> list[str]:
     """Name files that no generation has, and such as are missing."""
-    # Not by rglob, which raises where a folder goes while it looks.
-    present = {str(Path(at, name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names}
     expected = {*sums, SUMS}
     foreign = [f"{folder / name}: does not belong to the generation" for name in sorted(present - expected)]
     return foreign + [f"{folder / name}: is missing" for name in sorted(expected - present)]
 
 
-def _check_sum(folder: Path, name: str, digest: str) -> str:
-    path = folder / name
+def _check_sum(path: Place, digest: str) -> str:
     try:
-        return "" if not path.exists() or hash_file(path) == digest else f"{path}: differs from its SHA-256"
-    except OSError as problem:
-        return f"{path}: cannot be read ({problem.strerror})"
+        return "" if hash_whole(path) == digest else f"{path}: differs from its SHA-256"
+    except Damaged as problem:
+        return str(problem)
 
 
 def _fault_of_instance(published: Published, rebuilder: Rebuilder, number: int) -> str:

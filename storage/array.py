@@ -6,7 +6,7 @@ straight into the box: no Python a chunk, no lock.
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from ..kernels import blosc
 from . import native, pool
 from .shape import LevelShape
 from .shard import Shard
+from .store.place import Place
+from .store.view import Bytes, Ranges
 
 _WHY = {
     blosc.BAD_RANGE: "lies outside the shard",
@@ -29,9 +31,9 @@ _FEW_CHUNKS = 4
 
 
 class StoredArray:
-    """A published level on disk, axes (t, c, z, y, x)."""
+    """A published level, axes (t, c, z, y, x)."""
 
-    def __init__(self, folder: Path, level: LevelShape, dtype: np.dtype[np.generic]) -> None:
+    def __init__(self, folder: Place, level: LevelShape, dtype: np.dtype[np.generic]) -> None:
         self.folder = folder
         self.level = level
         self.dtype = dtype
@@ -75,8 +77,8 @@ class StoredVolume:
         """Read the voxels from `start` up to `stop`, (z, y, x), as a C-contiguous array.
 
         `wanted`, a boolean for each chunk that the box touches, leaves the other chunks' voxels undefined; `out` is
-        filled where it is given. Raises
-        `Damaged` naming the shard and chunk where stored bytes are not what was written.
+        filled where it is given. Raises `Damaged` naming the shard and chunk where stored bytes are not what was
+        written, `StoreFailed` where an object store does not answer.
         """
         if not all(0 <= a <= b <= n for a, b, n in zip(start, stop, self.shape, strict=True)):
             raise InvalidArgument(f"the box {start} to {stop} is not inside the level's {self.shape}")
@@ -86,22 +88,24 @@ class StoredVolume:
         elif out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise InvalidArgument(f"out must be a C-contiguous {self.dtype} array of {shape}")
         if out.size:
-            for z_shard in self._shards_touched(start, stop):
-                self._read_from_shard(z_shard, start, stop, wanted, out)
+            touched = list(self._shards_touched(start, stop))
+            parts = pool.run_all(lambda z_shard: self._gather(z_shard, start, stop, wanted), touched)
+            for part in parts:
+                self._decode(part, out)
         return out
 
     def _shards_touched(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> range:
         depth = self._array.level.shard[2]
         return range(start[0] // depth, (stop[0] - 1) // depth + 1)
 
-    def _read_from_shard(
+    def _gather(
         self,
         z_shard: int,
         start: tuple[int, int, int],
         stop: tuple[int, int, int],
         wanted: NDArray[np.bool_] | None,
-        out: NDArray[np.generic],
-    ) -> None:
+    ) -> _Gathered:
+        """Find the chunks of one shard that a box touches, and bring their bytes."""
         level = self._array.level
         shard = self._array.shard(self._t, z_shard)
         in_shard = level.chunks_in_shard[2]
@@ -116,28 +120,31 @@ class StoredVolume:
         grid = shard.index[self._t % level.shard[0], self._c]
         ranges = np.ascontiguousarray(grid[cells[:, 0] - z_shard * in_shard, cells[:, 1], cells[:, 2]])
         origins = cells * np.array(self.chunk_shape) - np.array(start)
-        self._decode(shard, ranges, origins, cells, out)
+        return _Gathered(shard, cells, origins, ranges, *shard.gather(ranges))
 
-    def _decode(
-        self,
-        shard: Shard,
-        ranges: NDArray[np.uint64],
-        origins: NDArray[np.int64],
-        cells: NDArray[np.int64],
-        out: NDArray[np.generic],
-    ) -> None:
+    def _decode(self, part: _Gathered, out: NDArray[np.generic]) -> None:
+        """Decode chunks into a box; what came harmed over a network is brought once more."""
+        try:
+            self._decode_on_pool(part, out)
+        except Damaged:
+            if not part.shard.forget(part.ranges):
+                raise
+            gathered, ranges_in = part.shard.gather(part.ranges)
+            self._decode_on_pool(replace(part, bytes=gathered, ranges_in_bytes=ranges_in), out)
+
+    def _decode_on_pool(self, part: _Gathered, out: NDArray[np.generic]) -> None:
         """Decode chunks on the pool; each thread gets every n-th, so that air and body are shared out."""
         item_bytes = self.dtype.itemsize
         z, y, x = self.chunk_shape
         chunk_zyb, block_bytes = (z, y, x * item_bytes), self._array.level.block_bytes(item_bytes)
-        origins = origins * np.array([1, 1, item_bytes])
-        threads = len(pool.split(len(ranges), _FEW_CHUNKS))
+        origins = part.origins * np.array([1, 1, item_bytes])
+        threads = len(pool.split(len(part.cells), _FEW_CHUNKS))
 
         def decode_part(thread: int) -> None:
             chosen = slice(thread, None, threads)
             status, at = blosc.decode_chunks(
-                shard.bytes,
-                np.ascontiguousarray(ranges[chosen]),
+                part.bytes,
+                np.ascontiguousarray(part.ranges_in_bytes[chosen]),
                 np.ascontiguousarray(origins[chosen]),
                 item_bytes,
                 chunk_zyb,
@@ -146,9 +153,25 @@ class StoredVolume:
                 out.view(np.uint8),
             )
             if status != blosc.OK:
-                raise Damaged(f"{shard.path}: chunk {tuple(cells[chosen][at].tolist())} {_WHY[status]}")
+                raise Damaged(f"{part.shard.path}: chunk {tuple(part.cells[chosen][at].tolist())} {_WHY[status]}")
 
         pool.run_all(decode_part, range(threads))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """Chunks of one shard, their bytes at hand."""
+
+    shard: Shard
+    cells: NDArray[np.int64]
+    """(n, 3) their places in the level, in chunks."""
+    origins: NDArray[np.int64]
+    """(n, 3) where the first voxel of each lies in the box, (z, y, x)."""
+    ranges: Ranges
+    """(n, 2) offset and length in the shard."""
+    bytes: Bytes
+    ranges_in_bytes: Ranges
+    """(n, 2) offset and length in `bytes`."""
 
 
 def chunk_key(coordinates: tuple[int, ...], level: LevelShape) -> str:

@@ -1,7 +1,7 @@
 """Write one generation of a series and publish it in one step (invariant A4).
 
-All files are written into a hidden folder beside the published generations, flushed, listed with their SHA-256 in
-`SHA256SUMS` (the format of coreutils, so that `sha256sum -c` needs nothing of ours), and appear by one rename.
+All files are written into a hidden local folder, listed with their SHA-256 in `SHA256SUMS` (the format of coreutils,
+so that `sha256sum -c` needs nothing of ours), and appear at once: by one rename, or by the manifest's upload.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import Damaged
-from .durable import HashedFile, flush, flush_tree
-from .home import MANIFEST, Home, generation_numbers
+from .durable import HashedFile
+from .home import Home
 from .manifest import Manifest
-from .mapped import check_not_superseded
 from .pack import GroupedPackWriter, PackWriter
+from .store.place import Place
+from .store.reading import read_whole
+from .store.series_folder import MANIFEST, SUMS
 
-SUMS = "SHA256SUMS"
 HEADERS = "headers.pack"
 CODESTREAMS = "codestreams.pack"
 
@@ -28,10 +29,11 @@ class GenerationWriter:
     """The next generation of a series while it is being written."""
 
     def __init__(self, home: Home, series_uid: str) -> None:
-        self._series_folder = home.series_folder(series_uid)
-        self._series_folder.mkdir(parents=True, exist_ok=True)
-        self.number = max(generation_numbers(self._series_folder), default=0) + 1
-        self.folder = self._series_folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+        self._store, self._series_uid = home.store, series_uid
+        series_folder = home.series_folder(series_uid)
+        series_folder.mkdir(parents=True, exist_ok=True)
+        self.number = home.store.next_number(series_uid)
+        self.folder = series_folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder.mkdir()
         self._sums: dict[Path, tuple[str, int]] = {}
         self.headers = GroupedPackWriter(self.folder / HEADERS)
@@ -55,17 +57,14 @@ class GenerationWriter:
         self._sums[file.path] = file.close(), file.size_bytes
 
     def publish(self, manifest: Manifest) -> int:
-        """Write manifest and sums, flush all, and let the generation appear; give its size in bytes."""
+        """Write manifest and sums, and let the generation appear, durably; give its size in bytes."""
         for pack in (self.headers, self._codestreams):
             if pack is not None:
                 self._sums[pack.path] = pack.close()
         self.write(Path(MANIFEST), manifest.to_json())
         sums = {str(path.relative_to(self.folder)): digest for path, (digest, _) in self._sums.items()}
         self.write(Path(SUMS), _sums_text(sums).encode())
-        flush_tree(self.folder)
-        self.folder.rename(self._series_folder / str(self.number))
-        for folder in (self._series_folder, *list(self._series_folder.parents)[:2]):
-            flush(folder)
+        self._store.publish(self.folder, self._series_uid, self.number)
         return sum(size for _, size in self._sums.values())
 
     def abandon(self) -> None:
@@ -76,24 +75,18 @@ class GenerationWriter:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Place) -> Manifest:
     """Read a generation's manifest; raises `Damaged` where it is missing or no manifest, or `Superseded`."""
     path = folder / MANIFEST
-    try:
-        text = path.read_bytes()
-    except OSError as problem:
-        check_not_superseded(path)
-        raise Damaged(f"{path}: cannot be read ({problem})") from problem
-    return Manifest.from_json(text, path)
+    return Manifest.from_json(read_whole(path), path)
 
 
-def read_sums(folder: Path) -> dict[str, str]:
+def read_sums(folder: Place) -> dict[str, str]:
     """Read `SHA256SUMS`: path below the generation to hexadecimal digits; raises `Damaged` or `Superseded`."""
     path = folder / SUMS
     try:
-        text = path.read_bytes().decode()
-    except (OSError, ValueError) as problem:
-        check_not_superseded(path)
+        text = read_whole(path).decode()
+    except ValueError as problem:
         raise Damaged(f"{path}: cannot be read ({problem})") from problem
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in text.splitlines())}
     # Nothing vouches for this file but its form: it must be just as it was written.
@@ -107,11 +100,5 @@ def _sums_text(sums: dict[str, str]) -> str:
 
 
 def remove_generations(home: Home, series_uid: str, numbers: Collection[int]) -> None:
-    """Remove generations of a series; mapped files of theirs stay readable until they are closed."""
-    folder = home.series_folder(series_uid)
-    for number in generation_numbers(folder):
-        if number in numbers:
-            # Out of sight in one step, so that a half-removed generation is never taken for one.
-            hidden = folder / f".old-{number}-{secrets.token_hex(4)}"
-            (folder / str(number)).rename(hidden)
-            shutil.rmtree(hidden, ignore_errors=True)
+    """Remove generations of a series."""
+    home.store.remove(series_uid, numbers)

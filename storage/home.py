@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ArchiveExists, Damaged, FilmlessError, NotFound
+from ..errors import ArchiveExists, Damaged, FilmlessError, InvalidArgument, NotFound
 from .durable import flush, write_whole
+from .store.place import Place
+from .store.series_folder import SeriesFolder, series_path
+from .store.store import Store, open_store
 
 ARCHIVE_FORMAT = 1
-MANIFEST = "series.json"
-"""In every generation's folder, and in no other."""
 _FOLDERS = ("series", "quarantine")
-_LEFTOVERS = (".new-", ".old-")
-"""How the names of half-written and half-removed generations begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesFolder:
-    """What lies in the folder of one series."""
-
-    uid: str
-    folder: Path
-    generations: tuple[int, ...]
-    """Numbers of the published ones, ascending; none where the first is still being written."""
-    leftovers: tuple[Path, ...]
-    """What a writer is at, or a writer that died has left."""
 
 
 class Home:
@@ -51,12 +35,24 @@ class Home:
             raise Damaged(f"{self.description}: cannot be read ({problem})") from problem
         if not isinstance(about, dict) or about.get("filmless_archive") != ARCHIVE_FORMAT:
             raise Damaged(f"{self.description}: this archive's format is not {ARCHIVE_FORMAT}; update Filmless")
+        self.series_url: str = about.get("series", "")
+        """Where series lie: "" for the folder `series/`, or the URL of an object store."""
+        self.store: Store = open_store(root / "series", self.series_url)
 
     @classmethod
-    def create(cls, root: Path) -> Home:
-        """Open the archive at `root`, or make one where the folder is absent or empty."""
+    def create(cls, root: Path, series_url: str = "") -> Home:
+        """Open the archive at `root`, or make one where the folder is absent or empty.
+
+        `series_url` says where a new archive keeps its series: "" for its own folder, or an object store. Raises
+        `InvalidArgument` where an archive is there already that keeps them elsewhere.
+        """
         if (root / "archive.json").exists():
-            return cls(root)
+            home = cls(root)
+            if series_url and series_url != home.series_url:
+                held = home.series_url or "its own folder"
+                raise InvalidArgument(f"{root} keeps its series in {held}: leave the URL out, or make a new archive")
+            return home
+        open_store(root / "series", series_url)  # a URL that is none makes no archive
         if root.exists() and not _is_empty_or_begun(root):
             raise ArchiveExists(f"{root} is not an archive and not an empty folder: choose another with --archive")
         made = [folder for folder in (root, *root.absolute().parents) if not folder.exists()]
@@ -64,7 +60,8 @@ class Home:
             (root / name).mkdir(parents=True, exist_ok=True)
         for folder in made:
             flush(folder.absolute().parent)
-        write_whole(root / "archive.json", json.dumps({"filmless_archive": ARCHIVE_FORMAT, "codec": "open"}).encode())
+        about = {"filmless_archive": ARCHIVE_FORMAT, "codec": "open"} | ({"series": series_url} if series_url else {})
+        write_whole(root / "archive.json", json.dumps(about).encode())
         return cls(root)
 
     @property
@@ -88,24 +85,22 @@ class Home:
         return self.root / "quarantine"
 
     def series_folder(self, series_uid: str) -> Path:
-        """The folder of a series' generations, below two digits of its UID's hash so that folders stay small."""
-        return self.root / "series" / hashlib.sha256(series_uid.encode()).hexdigest()[:2] / series_uid
+        """The local folder in which a series' generations are written; published ones may lie elsewhere."""
+        return self.root / "series" / series_path(series_uid)
 
-    def generation_folder(self, series_uid: str, generation: int) -> Path:
-        """The folder of one generation."""
-        return self.series_folder(series_uid) / str(generation)
+    def generation_folder(self, series_uid: str, generation: int) -> Place:
+        """The folder of one published generation."""
+        return self.store.series(series_uid) / str(generation)
 
     def survey(self) -> list[SeriesFolder]:
-        """Give what lies in every series' folder, in order of UID, in one pass over the folders; no file is opened."""
-        buckets = [entry for entry in _entries(self.root / "series") if len(entry.name) == 2]
-        found = [_survey_series(entry) for bucket in buckets for entry in _entries(bucket.path)]
-        return sorted((series for series in found if series is not None), key=lambda series: series.uid)
+        """Give what lies in every series' folder, in order of UID; no file is opened."""
+        return self.store.survey()
 
     def sweep(self, surveyed: Iterable[SeriesFolder]) -> None:
         """Remove what a writer that died left half-done; only while holding the write lock."""
         for series in surveyed:
             for leftover in series.leftovers:
-                shutil.rmtree(leftover, ignore_errors=True)
+                self.store.discard(leftover)
         for part in self.parts():
             part.unlink(missing_ok=True)
 
@@ -134,29 +129,3 @@ def _is_empty_or_begun(root: Path) -> bool:
         if not (is_part or is_empty_folder):
             return False
     return True
-
-
-def generation_numbers(series_folder: Path) -> list[int]:
-    """Give the numbers of a series' published generations, ascending."""
-    return _numbers(entry.name for entry in _entries(series_folder))
-
-
-def _numbers(names: Iterable[str]) -> list[int]:
-    return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """Give what lies in a folder; nothing where it is none, or gone."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _survey_series(folder: os.DirEntry[str]) -> SeriesFolder | None:
-    if not folder.is_dir():
-        return None
-    names = [entry.name for entry in _entries(folder.path)]
-    leftovers = (Path(folder.path, name) for name in names if name.startswith(_LEFTOVERS))
-    return SeriesFolder(folder.name, Path(folder.path), tuple(_numbers(names)), tuple(leftovers))

@@ -24,8 +24,11 @@ from typing import Any, NamedTuple
 from ..errors import Damaged, FilmlessError, InvalidArgument, NotFound, Superseded
 from .durable import flush
 from .generation import read_manifest
-from .home import Home, SeriesFolder
+from .home import Home
 from .manifest import Manifest
+from .store.place import Place
+from .store.reading import file_sizes
+from .store.series_folder import SeriesFolder
 
 _TIMEOUT_S = 30.0
 """How long a call waits for another's transaction."""
@@ -220,8 +223,8 @@ def newest_readable(series: SeriesFolder) -> tuple[Manifest | None, list[str]]:
     return None, problems
 
 
-def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _size_bytes(folder: Place) -> int:
+    return sum(file_sizes(folder).values())
 
 
 def _journals(path: Path) -> list[Path]:

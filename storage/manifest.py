@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import Damaged
 from .shape import LevelShape
+from .store.place import Place
 
 FORMAT_VERSION = 1
 
@@ -102,7 +102,7 @@ class Manifest:
         return (text + "\n ]\n}\n").encode()
 
     @classmethod
-    def from_json(cls, text: bytes, path: Path) -> Manifest:
+    def from_json(cls, text: bytes, path: Place) -> Manifest:
         """Read a manifest; `path` is named where it is not one."""
         try:
             value = json.loads(text)

@@ -15,12 +15,16 @@ from ..errors import Damaged, InvalidArgument
 from ..kernels.crc32c import crc32c
 from . import native
 from .durable import HashedFile
-from .mapped import map_file
+from .store.place import Place
+from .store.reading import open_view
 
 _MAGIC = b"FLMSPACK"
 _VERSION = 1
 _ITEM = np.dtype([("offset", "<u8"), ("stored", "<u8"), ("length", "<u8"), ("crc32c", "<u4"), ("is_zstd", "<u4")])
 _FOOTER = np.dtype([("count", "<u8"), ("index_crc32c", "<u4"), ("version", "<u4"), ("magic", "S8")])
+
+_TAIL_BYTES = 64 << 10
+"""Read with the footer where each read is a request: the index of 1,600 items."""
 
 ZSTD_LEVEL = 3
 """zstd's default: header text packs to about a tenth at 300 MB/s."""
@@ -58,23 +62,23 @@ class PackWriter:
 
 
 class Pack:
-    """A pack opened for reading, mapped into memory."""
+    """A pack opened for reading."""
 
-    def __init__(self, path: Path) -> None:
-        """Map the file and check its index; raises `Damaged` where it is missing, short or altered, or `Superseded`."""
+    def __init__(self, path: Place) -> None:
+        """Read the index; raises `Damaged` where the file is missing, short or altered, `Superseded`, `StoreFailed`."""
         self.path = path
-        self._map = map_file(path)
+        self._view = open_view(path, _TAIL_BYTES)
         self._items = self._read_index()
 
     def _read_index(self) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-        body = len(self._map) - _FOOTER.itemsize
+        body = self._view.size_bytes - _FOOTER.itemsize
         if body < 0:
             raise Damaged(f"{self.path}: shorter than a pack's footer")
-        footer = np.frombuffer(self._map[body:], dtype=_FOOTER)[0]
+        footer = np.frombuffer(self._view.read(body, _FOOTER.itemsize), dtype=_FOOTER)[0]
         start = body - int(footer["count"]) * _ITEM.itemsize
         if footer["magic"] != _MAGIC or footer["version"] != _VERSION or start < 0:
             raise Damaged(f"{self.path}: the footer is not a pack's")
-        index = self._map[start:body]
+        index = self._view.read(start, body - start)
         if crc32c(index) != footer["index_crc32c"]:
             raise Damaged(f"{self.path}: the pack's index fails its checksum")
         return np.frombuffer(index, dtype=_ITEM)
@@ -87,7 +91,7 @@ class Pack:
         if not 0 <= number < len(self._items):
             raise InvalidArgument(f"{self.path}: item {number} of {len(self._items)}")
         offset, stored_bytes, length, checksum, is_zstd = self._items[number].item()
-        stored = self._map[offset : offset + stored_bytes]
+        stored = self._view.read(offset, stored_bytes)
         if len(stored) != stored_bytes or crc32c(stored) != checksum:
             raise Damaged(f"{self.path}: item {number} fails its checksum")
         item = native.zstd_decompress(stored, length) if is_zstd else stored
@@ -135,7 +139,7 @@ class GroupedPackWriter:
 class GroupedPack:
     """A pack of groups opened for reading; the last group read stays decompressed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self._pack = Pack(path)
         self._last: tuple[int, bytes] = (-1, b"")
 

@@ -166,7 +166,8 @@ class _LevelWriter:
         if self._shard is None or coordinates != self._shard_at:
             self._close_shard()
             path = self._folder / chunk_key(coordinates, self._level)
-            self._shard, self._shard_at = ShardWriter(path, self._level.chunks_in_shard), coordinates
+            together = self._level.slabs_together(self._dtype.itemsize)
+            self._shard, self._shard_at = ShardWriter(path, self._level.chunks_in_shard, together), coordinates
         return self._shard
 
     def _close_shard(self) -> None:

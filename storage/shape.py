@@ -16,6 +16,11 @@ SHARD_BYTES = 256 << 20
 """Most stored bytes that one shard holds: few large objects, yet a damaged one is not the whole series."""
 SLAB_BYTES = 128 << 20
 """Most stored bytes of one slab, a chunk's depth of whole slices, which a writer holds in memory."""
+GROUP_SLABS = 4
+"""Slabs whose chunks lie together in a shard, row of chunks by row: a coronal of 512 slices is 4 runs of bytes, not 16.
+An axial is a run for each row of chunks instead of one, all of which an object store sends at once."""
+GROUP_BYTES = 64 << 20
+"""Most stored bytes of these slabs, which a writer holds encoded."""
 BLOCK_BYTES = 32 << 10
 """Bytes that Blosc compresses as one: what the smallest read decompresses."""
 CUBE = (32, 32, 32)
@@ -44,6 +49,12 @@ class LevelShape:
     def block_bytes(self, item_bytes: int) -> int:
         """Bytes that Blosc compresses as one."""
         return min(BLOCK_BYTES, math.prod(self.chunk) * item_bytes)
+
+    def slabs_together(self, item_bytes: int) -> int:
+        """Slabs, a chunk deep each, whose chunks lie together; frames that are looked at one by one lie apart."""
+        _, c, _, y, x = self.shard
+        slab_bytes = c * self.chunk[2] * y * x * item_bytes
+        return max(1, min(GROUP_SLABS, GROUP_BYTES // slab_bytes)) if self.chunk[2] > 1 else 1
 
     @property
     def chunks_in_shard(self) -> Shape5:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from hypothesis import settings
 
 TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS))
+
+from object_server import CREDENTIALS, FAST, Proxy, proxy, s3_server, url, without_proxies  # noqa: E402  # on the path now
 
 # The first example of a test may compile a kernel: a deadline would measure that.
 settings.register_profile("filmless", deadline=None)
@@ -46,3 +50,34 @@ def phantom_archive(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("phantom-archive") / "archive"
     open_archive(folder).ingest(phantom)
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The endpoint of an S3 server with the bucket of the tests."""
+    with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session", autouse=True)
+def s3_credentials() -> Iterator[None]:
+    """What every S3 client looks for in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (CREDENTIALS | without_proxies()).items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def s3_proxy(s3: str) -> Iterator[Proxy]:
+    """A proxy of its own for a test."""
+    with proxy(s3) as passing:
+        yield passing
+
+
+@pytest.fixture(params=["folder", "object store"])
+def series_url(request: pytest.FixtureRequest) -> str:
+    """Where a new archive keeps its series: in its folder, then in the object store. The same tests run on both."""
+    if request.param == "folder":
+        return ""
+    return url(request.getfixturevalue("s3"), f"archive-{uuid.uuid4().hex}", f"{FAST}&grace_s=0")

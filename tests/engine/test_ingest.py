@@ -18,11 +18,18 @@ from filmless.engine.archive import open_archive
 from filmless.engine.series import Series
 from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
 from filmless.storage.generation import GenerationWriter
+from filmless.storage.home import Home
 from pydicom.uid import RLELossless
 
 
 @pytest.fixture
-def archive(tmp_path):
+def archive(tmp_path, series_url):
+    return open_archive(tmp_path / "archive", series_url=series_url)
+
+
+@pytest.fixture
+def local_archive(tmp_path):
+    """An archive whose generations are folders that a test can copy and harm."""
     return open_archive(tmp_path / "archive")
 
 
@@ -158,7 +165,7 @@ class TestLateInstances:
         (stored,) = report.series
         assert (stored.generation, stored.new_instances) == (2, 2)
         series = only_series(archive)
-        assert [path.name for path in series.folder.parent.iterdir()] == ["2"]
+        assert [held.generations for held in Home(archive.root).survey()] == [(2,)]
         assert exported_bytes(archive) == set(map(Path.read_bytes, early + late))
         np.testing.assert_array_equal(series.volume().level()[:], [slice_values(n) for n in range(1, 6)])
         assert archive.verify() == []
@@ -230,47 +237,49 @@ class TestFilesHashedTogether:
 
 
 class TestIndex:
-    def test_a_former_generation_left_beside_a_sound_one_is_removed_by_the_next_ingest(self, archive, export, tmp_path):
+    def test_a_former_generation_left_beside_a_sound_one_is_removed_by_the_next_ingest(
+        self, local_archive, export, tmp_path
+    ):
         slices(export, [1, 2])
-        archive.ingest(export)
-        folder = only_series(archive).folder
+        local_archive.ingest(export)
+        folder = only_series(local_archive).folder
         shutil.copytree(folder, tmp_path / "former")
         slices(export, [3])
-        archive.ingest(export)
+        local_archive.ingest(export)
         shutil.copytree(tmp_path / "former", folder)
 
-        archive.ingest(export)
+        local_archive.ingest(export)
 
         assert [path.name for path in folder.parent.iterdir()] == ["2"]
-        assert len(exported_bytes(archive)) == 3
+        assert len(exported_bytes(local_archive)) == 3
 
-    def test_beside_a_new_generation_that_is_not_sound_the_former_stays(self, archive, export):
+    def test_beside_a_new_generation_that_is_not_sound_the_former_stays(self, local_archive, export):
         slices(export, [1, 2])
-        archive.ingest(export)
-        folder = only_series(archive).folder
+        local_archive.ingest(export)
+        folder = only_series(local_archive).folder
         shutil.copytree(folder, folder.parent / "2")
         (folder.parent / "2" / "headers.pack").write_bytes(b"cut")
 
-        report = archive.ingest(export)
+        report = local_archive.ingest(export)
 
         assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
         assert len(report.duplicates) == 2
-        assert len(exported_bytes(archive)) == 2
+        assert len(exported_bytes(local_archive)) == 2
 
-    def test_generations_restored_beside_a_flawed_current_one_remove_nothing(self, archive, export, tmp_path):
+    def test_generations_restored_beside_a_flawed_current_one_remove_nothing(self, local_archive, export, tmp_path):
         slices(export, [1, 2])
-        archive.ingest(export)
-        folder = only_series(archive).folder
+        local_archive.ingest(export)
+        folder = only_series(local_archive).folder
         shutil.copytree(folder, tmp_path / "former")
         slices(export, [3])
-        archive.ingest(export)
+        local_archive.ingest(export)
         shutil.copytree(tmp_path / "former", folder)
         (folder.parent / "2" / ".DS_Store").touch()
 
-        archive.ingest(export)
+        local_archive.ingest(export)
 
         assert sorted(path.name for path in folder.parent.iterdir()) == ["1", "2"]
-        assert len(exported_bytes(archive)) == 3
+        assert len(exported_bytes(local_archive)) == 3
 
     def test_a_generation_published_and_not_indexed_is_found_by_the_next_ingest(self, archive, export):
         slices(export, [1, 2, 3])
