@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import BadSources, FormatError
 from ..kernels.downsample import halve_mean, halve_mode
+from ..kernels.sha256 import sha256_of_each
 from ..storage import ome_zarr, pool
 from ..storage.generation import GenerationWriter
 from ..storage.home import Home
@@ -21,11 +24,13 @@ from ..storage.manifest import InstanceRecord, Manifest, StackRecord
 from ..storage.pyramid import PyramidWriter
 from ..storage.shape import LevelShape, plan_levels
 from .instance import Instance
-from .loading import Loaded, Source, load
+from .loading import Loaded, Source, take_apart
 from .packing import Values
 from .stacking import StackPlan, plan_stacks
 
 SOFTWARE = f"filmless {version('filmless')}"
+
+Job = TypeVar("Job")
 
 Told = Callable[[int], None]
 """Called with the bytes of each file that is in the generation."""
@@ -152,21 +157,23 @@ class _Work:
             # An instance with several frames here is loaded once, before threads ask for its frames.
             frames_here = Counter(number for number, _ in batch)
             self._load_all(number for number, count in frames_here.items() if count > 1)
-            pool.run_all(self._put_frame, [(*member, room[:, slot]) for slot, member in enumerate(batch)])
+            pool.run_all(self._put_frames, _in_pairs([(*member, room[:, slot]) for slot, member in enumerate(batch)]))
             pyramid.filled(len(batch))
             for number, _ in batch:
                 self._settle(number, 1)
             at += len(batch)
 
-    def _put_frame(self, job: tuple[int, int, Values]) -> None:
-        number, frame, out = job
-        self._load(number)
-        if number in self._bad:
-            return
-        try:
-            self._loaded[number].read_frame(frame, out)
-        except FormatError as problem:
-            self.undecodable[number] = str(problem)
+    def _put_frames(self, jobs: Sequence[tuple[int, int, Values]]) -> None:
+        self._load([number for number, _, _ in jobs])
+        for number, frame, out in jobs:
+            if number in self._bad:
+                continue
+            try:
+                self._loaded[number].read_frame(frame, out)
+                if self._frames_left[number] == 1:
+                    self._loaded[number].part(self._frames_expanded[number])
+            except FormatError as problem:
+                self.undecodable[number] = str(problem)
 
     def _take_without_frames(self, numbers: list[int], plan: StackPlan | None = None) -> None:
         """Take in instances of which no stored values are wanted."""
@@ -191,14 +198,23 @@ class _Work:
             yield batch
 
     def _load_all(self, numbers: Iterable[int]) -> None:
-        pool.run_all(self._load, list(numbers))
+        pool.run_all(self._load, _in_pairs(list(numbers)))
 
-    def _load(self, number: int) -> None:
-        """Have an instance in memory, or know why it cannot be taken in."""
-        if number in self._loaded or number in self._bad:
-            return
+    def _load(self, numbers: Sequence[int]) -> None:
+        """Have instances in memory, hashed together, or know why they cannot be taken in."""
+        read: dict[int, bytes] = {}
+        for number in numbers:
+            if number not in self._loaded and number not in self._bad:
+                with self._bad_where_it_fails(number):
+                    read[number] = self._sources[number].read()
+        for number, digest in zip(read, sha256_of_each(list(read.values())), strict=True):
+            with self._bad_where_it_fails(number):
+                self._loaded[number] = take_apart(read[number], digest, self._instances[number])
+
+    @contextmanager
+    def _bad_where_it_fails(self, number: int) -> Iterator[None]:
         try:
-            self._loaded[number] = load(self._sources[number], self._instances[number])
+            yield
         except (FormatError, OSError) as problem:
             self._bad[number] = str(problem)
 
@@ -209,46 +225,33 @@ class _Work:
             return
         loaded = self._loaded.pop(number)
         self._records[number] = self._keep_bytes(loaded, self._frames_expanded[number])
-        self._told_bytes += len(loaded.data)
-        self._told(len(loaded.data))
+        self._told_bytes += loaded.size_bytes
+        self._told(loaded.size_bytes)
 
     def _keep_bytes(self, loaded: Loaded, frames_expanded: int) -> InstanceRecord:
         """Put an instance's header, and its codestreams or whole file, into the packs."""
-        instance = loaded.instance
-        source, span = loaded.source(frames_expanded), instance.pixel_span
-        cuts = loaded.fragments
-        if source == "stack" and span is not None:
-            cuts = [(span.offset, len(loaded.pixels))]
-        header = b"" if source == "whole" else _without(loaded.data, cuts)
-        kept: list[bytes | memoryview] = [loaded.data] if source == "whole" else []
-        if source == "codestreams":
-            view = memoryview(loaded.data)
-            kept = [view[offset : offset + length] for offset, length in loaded.fragments]
-        items = [self._writer.codestreams.append(item, compress=source == "whole") for item in kept]
+        instance, parted = loaded.instance, loaded.part(frames_expanded)
+        items = [self._writer.codestreams.append(item, compress=parted.source == "whole") for item in parted.kept]
         return InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,
             sop_class_uid=instance.sop_class_uid,
             transfer_syntax_uid=instance.transfer_syntax_uid,
             instance_number=instance.instance_number,
             sha256=loaded.sha256,
-            size_bytes=len(loaded.data),
-            source=source,
-            header=self._writer.headers.append(header),
-            pixel_offset=span.offset if span else 0,
-            pixel_bytes=sum(length for _, length in cuts),
+            size_bytes=loaded.size_bytes,
+            source=parted.source,
+            header=self._writer.headers.append(parted.header),
+            pixel_offset=instance.pixel_span.offset if instance.pixel_span else 0,
+            pixel_bytes=parted.pixel_bytes,
             first_codestream=items[0] if items else 0,
             codestreams=len(items),
             pixels=loaded.pixels_to_json(),
         )
 
 
-def _without(data: bytes, cuts: Sequence[tuple[int, int]]) -> bytes:
-    """Give `data` less some runs of it, (offset, length) each, in order."""
-    pieces, at = [], 0
-    for offset, length in cuts:
-        pieces.append(data[at:offset])
-        at = offset + length
-    return b"".join([*pieces, data[at:]])
+def _in_pairs(jobs: Sequence[Job]) -> list[Sequence[Job]]:
+    """Cut jobs into twos: SHA-256 of two files takes little longer than of one."""
+    return [jobs[at : at + 2] for at in range(0, len(jobs), 2)]
 
 
 def series_order(instances: Sequence[Instance]) -> list[int]:

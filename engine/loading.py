@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,19 @@ class Source(Protocol):
         """Give the whole file; raises `FormatError` where it is not the one that was examined."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """What the archive keeps of an instance beside the stored values that are in stacks."""
+
+    source: PixelSource
+    header: bytes
+    """All bytes of the file but those that `source` tells of."""
+    kept: list[bytes | memoryview]
+    """Codestreams, or the whole file."""
+    pixel_bytes: int
+    """How many bytes of pixels are missing in `header`."""
+
+
 @dataclass(slots=True)
 class Loaded:
     """An instance whose file is in memory."""
@@ -50,6 +64,10 @@ class Loaded:
     """How native pixels are packed."""
     is_exact: bool
     """Whether stored values tell every native pixel byte."""
+    size_bytes: int
+    """Of the whole file."""
+    parted: Parted | None = None
+    """What `part` gave, after which only that is left."""
 
     def source(self, frames_expanded: int) -> PixelSource:
         """Where the archive is to keep the pixel bytes, given how many frames are in stacks as stored values."""
@@ -59,6 +77,25 @@ class Loaded:
         if self.fragments:
             return "codestreams"
         return "stack" if self.is_exact and frames_expanded == description.frames else "whole"
+
+    def part(self, frames_expanded: int) -> Parted:
+        """Take apart what the archive keeps, given how many frames are in stacks, and let go of the file.
+
+        A slab's files are not held until it is full: the memory of one serves the next, and stays in the cache.
+        """
+        if self.parted is None:
+            source, span = self.source(frames_expanded), self.instance.pixel_span
+            cuts = self.fragments
+            if source == "stack" and span is not None:
+                cuts = [(span.offset, len(self.pixels))]
+            view = memoryview(self.data)
+            kept: list[bytes | memoryview] = [self.data] if source == "whole" else []
+            if source == "codestreams":
+                kept = [view[offset : offset + length] for offset, length in cuts]
+            header = b"" if source == "whole" else _without(self.data, cuts)
+            self.parted = Parted(source, header, kept, sum(length for _, length in cuts))
+            self.data, self.pixels = b"", memoryview(b"")
+        return self.parted
 
     def read_frame(self, frame: int, out: Values) -> None:
         """Put a frame's stored values into `out` (samples, rows, columns); raises `DecodeError`, `FormatError`."""
@@ -90,7 +127,12 @@ class Loaded:
 def load(source: Source, instance: Instance) -> Loaded:
     """Read an instance whole; raises `FormatError` where its pixel data is not what its header declares."""
     data = source.read()
-    loaded = Loaded(instance, data, hashlib.sha256(data).hexdigest(), memoryview(b""), [], [], None, True)
+    return take_apart(data, hashlib.sha256(data).hexdigest(), instance)
+
+
+def take_apart(data: bytes, sha256: str, instance: Instance) -> Loaded:
+    """Locate the pixels in a file that was read whole and hashed; raises as `load` does."""
+    loaded = Loaded(instance, data, sha256, memoryview(b""), [], [], None, True, len(data))
     if instance.pixels is None:
         return loaded
     span, holder = instance.pixel_span, data
@@ -139,3 +181,12 @@ def _locate_codestreams(loaded: Loaded) -> None:
     frames = instance.pixels.frames
     extended = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None
     loaded.frames = locate_frames(loaded.data, span, frames, extended)
+
+
+def _without(data: bytes, cuts: Sequence[Fragment]) -> bytes:
+    """Give `data` less some runs of it, (offset, length) each, in order."""
+    pieces, at = [], 0
+    for offset, length in cuts:
+        pieces.append(data[at:offset])
+        at = offset + length
+    return b"".join([*pieces, data[at:]])

@@ -23,7 +23,7 @@ from .transfer_syntax import TRANSFER_SYNTAXES
 
 DICOMDIR_SOP_CLASS = "1.2.840.10008.1.3.10"
 """Media Storage Directory: an index of a medium, no object of a patient; callers pass it over."""
-HEAD_BYTES = 64 << 10
+HEAD_BYTES = 16 << 10
 """What is read first of a file: the header of nearly every single-frame image (a CT's is 2–10 kB)."""
 HEAD_GROWTH = 16
 """How many times as far is read where that was not enough."""

@@ -1,13 +1,18 @@
 """Blosc1 chunks, many in one call: what Zarr v3's `blosc` codec reads and writes, with zstd and byte shuffle.
 
 A chunk is a 16-byte header, a table of block starts, and per block an int32 length and a zstd frame of the block's
-shuffled bytes. c-blosc holds a global lock, and a call a chunk would return to Python hundreds of times a plane;
-these loops gather and scatter voxels, shuffle, compress and check without leaving compiled code. The zstd and shuffle
-functions are libblosc2's own, given by address (`storage.native`).
+shuffled bytes; or one of each byte plane, where the block is split. 16-bit voxels are split: the low bytes are noise,
+worth little more than entropy coding, the high bytes are all alike or long runs. Each plane gets the zstd that suits
+it, which takes less time and packs better than one for both (figures: docs/explanation/benchmarks.md).
+
+c-blosc holds a global lock, and a call a chunk would return to Python hundreds of times a plane; these loops gather
+and scatter voxels, shuffle, compress and check without leaving compiled code. The zstd and shuffle functions are
+libblosc2's own, given by address (`storage.native`).
 
 Every chunk ends with its CRC-32C, as Zarr's `crc32c` codec asks.
 Source of the format: c-blosc 1.21 README_CHUNK_FORMAT; flags: bit 0 byte shuffle, bit 1 stored uncompressed, bit 4
-blocks not split, bits 5–7 compressor (zstd is 4).
+blocks not split, bits 5–7 compressor (zstd is 4). A last block that is shorter than the others is never split
+(blosc_d in blosc.c). Of zstd's own format, RFC 8878, only the frame of one repeated byte is written here.
 """
 
 from __future__ import annotations
@@ -42,6 +47,12 @@ Addresses = NDArray[np.int64]
 _FLAG_SHUFFLE = 0x01
 _FLAG_UNSPLIT = 0x10
 _FORMAT_ZSTD = 4 << 5
+_LEAST_SPLIT_BYTES = 128
+"""Readers split no block whose planes are smaller (BLOSC_MIN_BUFFERSIZE), whatever the flag says."""
+_RUN_FRAME_BYTES = 13
+_RUN_MAXIMUM_BYTES = 128 << 10
+"""What one zstd block may hold (RFC 8878 section 3.1.1.2.4)."""
+_COMPARED_WORDS = 32
 
 
 @inlined
@@ -66,25 +77,76 @@ def _any_set(data: Bytes) -> bool:
     return False
 
 
-def bound_bytes(chunk_bytes: int, block_bytes: int) -> int:
-    """Give the most bytes that one encoded chunk of `chunk_bytes` can take."""
-    blocks = -(-chunk_bytes // block_bytes)
-    # A block that zstd would enlarge is kept as it is, so a block never exceeds its size and length word.
-    return HEADER_BYTES + blocks * 8 + chunk_bytes + CRC_BYTES
+@inlined
+def _is_one_byte(data: Bytes) -> bool:
+    """Whether all bytes are equal; in steps of words, so that each step is vector code."""
+    words = data[: data.size // 8 * 8].view(np.uint64)
+    pattern = np.uint64(data[0]) * np.uint64(0x0101010101010101)
+    at = 0
+    while at < words.size:
+        step = words[at : at + _COMPARED_WORDS]
+        differing = np.uint64(0)
+        for word in step:
+            differing |= word ^ pattern
+        if differing != 0:
+            return False
+        at += step.size
+    for value in data[words.size * 8 :]:
+        if value != data[0]:
+            return False
+    return True
 
 
 @inlined
-def _encode_block(block: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
-    """Write one block's length and stream to `out`; give the bytes written."""
-    size = block.size
-    call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)
-    # One byte short of the block: a longer stream is not worth it, and Blosc reads "length == block" as stored.
-    used = call5(native[0], native[2], out[4:].ctypes.data, size - 1, shuffled.ctypes.data, size)
-    if used <= 0:
-        out[4 : 4 + size] = shuffled[:size]
-        used = size
+def _write_run(value: int, size: int, out: Bytes) -> Any:
+    """Write the zstd frame of `size` times the same byte: found by looking, without a call of zstd."""
+    _put_int32(out, 0, 0xFD2FB528)
+    out[4] = 0xA0  # one segment, its size in four bytes
+    _put_int32(out, 5, size)
+    block = 1 | 1 << 1 | size << 3  # the last block; a run
+    out[9], out[10], out[11] = block & 0xFF, block >> 8 & 0xFF, block >> 16 & 0xFF
+    out[12] = value
+    return _RUN_FRAME_BYTES
+
+
+def bound_bytes(chunk_bytes: int, block_bytes: int) -> int:
+    """Give the most bytes that one encoded chunk of `chunk_bytes` can take."""
+    blocks = -(-chunk_bytes // block_bytes)
+    # A stream that zstd would enlarge is kept as it is, so none exceeds its size and length word; two a block.
+    return HEADER_BYTES + blocks * 12 + chunk_bytes + CRC_BYTES
+
+
+@inlined
+def _is_split(item_bytes: int, block_bytes: int) -> bool:
+    """Whether blocks of this size are written as one stream a byte plane."""
+    return item_bytes == 2 and block_bytes % 2 == 0 and block_bytes // 2 >= _LEAST_SPLIT_BYTES
+
+
+@inlined
+def _encode_stream(stream: Bytes, out: Bytes, compress: int, context: int) -> Any:
+    """Write one stream's length and zstd frame to `out`; give the bytes written."""
+    size = stream.size
+    if _RUN_FRAME_BYTES < size <= _RUN_MAXIMUM_BYTES and _is_one_byte(stream):
+        used = _write_run(stream[0], size, out[4:])
+    else:
+        # One byte short of the stream: a longer frame is not worth it, and Blosc reads "length == stream" as stored.
+        used = call5(compress, context, out[4:].ctypes.data, size - 1, stream.ctypes.data, size)
+        if used <= 0:
+            out[4 : 4 + size] = stream
+            used = size
     _put_int32(out, 0, used)
     return 4 + used
+
+
+@inlined
+def _encode_block(block: Bytes, item_bytes: int, is_split: bool, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
+    """Write one block's streams to `out`; give the bytes written."""
+    size = block.size
+    call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)
+    if not is_split:
+        return _encode_stream(shuffled[:size], out, native[0], native[2])
+    used = _encode_stream(shuffled[: size // 2], out, native[0], native[3])
+    return used + _encode_stream(shuffled[size // 2 : size], out[used:], native[0], native[2])
 
 
 @inlined
@@ -92,13 +154,14 @@ def _encode_chunk(chunk: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, na
     """Write one Blosc1 chunk and its CRC to `out`; give the bytes written. `shuffled` is one block long."""
     block_bytes = shuffled.size
     blocks = (chunk.size + block_bytes - 1) // block_bytes
+    is_split = _is_split(item_bytes, block_bytes)
     at = HEADER_BYTES + 4 * blocks
     for b in range(blocks):
         _put_int32(out, HEADER_BYTES + 4 * b, at)
         block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
-        at += _encode_block(block, item_bytes, shuffled, out[at:], native)
+        at += _encode_block(block, item_bytes, is_split and block.size == block_bytes, shuffled, out[at:], native)
     out[0], out[1] = 2, 1
-    out[2] = _FORMAT_ZSTD | _FLAG_UNSPLIT | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
+    out[2] = _FORMAT_ZSTD | (0 if is_split else _FLAG_UNSPLIT) | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
     out[3] = item_bytes
     _put_int32(out, 4, chunk.size)
     _put_int32(out, 8, block_bytes)
@@ -122,8 +185,8 @@ def encode_chunks(
     """Encode chunks `first` to `last` (row-major over the slab's grid) of one slab, back to back.
 
     `slab` is (z, y, bytes of a row), C-contiguous, at most one chunk deep: bytes, so that one compilation serves all
-    types of items. `native` holds the addresses (compress, shuffle, compression context); `out` must hold
-    `bound_bytes` a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
+    types of items. `native` holds the addresses (compress, shuffle, context, context for planes of noise); `out` must
+    hold `bound_bytes` a chunk. Sets `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
     """
     depth, height, width = slab.shape
     chunk_z, chunk_y, row_bytes = chunk_zyb
@@ -148,44 +211,71 @@ def encode_chunks(
 
 
 @inlined
-def _decode_block(source: Bytes, at: int, item_bytes: int, shuffled: Bytes, block: Bytes, native: Addresses) -> int:
-    """Decompress and unshuffle the block whose length word lies at `at`; every length is checked first."""
+def _decode_stream(source: Bytes, at: int, target: Bytes, native: Addresses) -> Any:
+    """Decompress the stream whose length word lies at `at`, each length checked; give (status, the byte behind it)."""
     if at < HEADER_BYTES or at + 4 > source.size:
-        return BAD_HEADER
+        return BAD_HEADER, at
     used = _int32_at(source, at)
-    if used <= 0 or used > block.size or at + 4 + used > source.size:
-        return BAD_HEADER
+    if used <= 0 or used > target.size or at + 4 + used > source.size:
+        return BAD_HEADER, at
     stream = source[at + 4 : at + 4 + used]
-    target = shuffled[: block.size]
-    if used == block.size:
+    if used == target.size:
         target[:] = stream
-    elif call5(native[0], native[2], target.ctypes.data, block.size, stream.ctypes.data, used) != block.size:
-        return BAD_STREAM
-    call4(native[1], item_bytes, block.size, target.ctypes.data, block.ctypes.data)  # a copy for one byte an item
+    elif call5(native[0], native[2], target.ctypes.data, target.size, stream.ctypes.data, used) != target.size:
+        return BAD_STREAM, at
+    return OK, at + 4 + used
+
+
+@inlined
+def _decode_block(
+    source: Bytes, at: int, item_bytes: int, streams: int, shuffled: Bytes, block: Bytes, native: Addresses
+) -> Any:
+    """Decompress the streams of a block, the first of which begins at `at`, and unshuffle it."""
+    plane_bytes = block.size // streams
+    for plane in range(streams):
+        target = shuffled[plane * plane_bytes : (plane + 1) * plane_bytes]
+        status, at = _decode_stream(source, at, target, native)
+        if status != OK:
+            return status
+    # A copy for one byte an item.
+    call4(native[1], item_bytes, block.size, shuffled.ctypes.data, block.ctypes.data)
     return OK
+
+
+@inlined
+def _streams_of(flags: int, item_bytes: int, block_bytes: int) -> int:
+    """Give how many streams a whole block has, 0 where this reader does not know the format."""
+    shuffle = _FLAG_SHUFFLE if item_bytes > 1 else 0
+    if flags == _FORMAT_ZSTD | _FLAG_UNSPLIT | shuffle:
+        return 1
+    if flags == _FORMAT_ZSTD | shuffle and _is_split(item_bytes, block_bytes):
+        return 2
+    return 0
 
 
 @inlined
 def _decode_chunk(
     source: Bytes, first_byte: int, last_byte: int, item_bytes: int, shuffled: Bytes, chunk: Bytes, native: Addresses
-) -> int:
+) -> Any:
     """Decode the blocks of one chunk that hold bytes `first_byte` to `last_byte`; `shuffled` is one block long."""
     if source.size < HEADER_BYTES + CRC_BYTES:
         return BAD_RANGE
     body = source[: source.size - CRC_BYTES]
     if np.int64(_int32_at(source, body.size)) != crc32c_of_bytes(body):
         return BAD_CRC
-    expected = _FORMAT_ZSTD | _FLAG_UNSPLIT | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
-    if body[2] != expected or body[3] != item_bytes:
-        return BAD_HEADER
-    if _int32_at(body, 4) != chunk.size or _int32_at(body, 8) != shuffled.size:
-        return BAD_HEADER
     block_bytes = shuffled.size
+    streams = _streams_of(body[2], item_bytes, block_bytes)
+    if streams == 0 or body[3] != item_bytes:
+        return BAD_HEADER
+    if _int32_at(body, 4) != chunk.size or _int32_at(body, 8) != block_bytes:
+        return BAD_HEADER
     if HEADER_BYTES + 4 * ((chunk.size + block_bytes - 1) // block_bytes) > body.size:
         return BAD_HEADER
     for b in range(first_byte // block_bytes, (last_byte + block_bytes - 1) // block_bytes):
         block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
-        status = _decode_block(body, _int32_at(body, HEADER_BYTES + 4 * b), item_bytes, shuffled, block, native)
+        at = _int32_at(body, HEADER_BYTES + 4 * b)
+        streams_here = streams if block.size == block_bytes else 1
+        status = _decode_block(body, at, item_bytes, streams_here, shuffled, block, native)
         if status != OK:
             return status
     return OK

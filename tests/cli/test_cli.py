@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from dicom_files import WORDS, image, save, slice_values, slices
 from filmless.engine.archive import open_archive
+from object_server import BUCKET, FAST, url
 from PIL import Image
 from stored import flipped
 
@@ -483,3 +484,29 @@ def test_a_full_disk_is_told_with_what_to_do(run, phantom, tmp_path):
     assert "Traceback" not in err
     assert run("ingest", phantom, "--archive", tmp_path / "archive")[0] == 3
     assert run("verify", "--archive", tmp_path / "archive")[0] == 0
+
+
+def test_an_archive_in_an_object_store_takes_every_command(run, phantom, tmp_path, s3):
+    root, where = tmp_path / "archive", url(s3, "cli", FAST)
+
+    code, out, _ = run("ingest", phantom, "--archive", root, "--series-url", where)
+    row = next(row for row in open_archive(root).contents() if row.attributes["Modality"] == "CT")
+
+    assert (code, "26 instances stored" in out) == (3, True)
+    assert row.series_uid in run("ls", "--archive", root, "--json")[1]
+    assert f"s3://{BUCKET}/cli/" in run("info", row.short_id, "--archive", root)[1]
+    picture = tmp_path / "coronal.png"
+    assert run("render", row.short_id, "--plane", "coronal", "-o", picture, "--archive", root)[0] == 0
+    assert picture.stat().st_size > 100
+    assert run("export", row.short_id, tmp_path / "out", "--archive", root)[0] == 0
+    code, out, err = run("verify", "--archive", root)
+    assert (code, "all is well" in out) == (0, True), err
+
+
+def test_a_store_that_does_not_answer_ends_a_command_with_what_to_check(run, phantom, tmp_path):
+    where = "s3://bucket/a?endpoint=http://127.0.0.1:9&retries=0&timeout_s=1"
+
+    code, _, err = run("ingest", phantom, "--archive", tmp_path / "archive", "--series-url", where)
+
+    assert (code, "check that the endpoint runs" in err) == (1, True)
+    assert "Traceback" not in err

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import filmless
 import numpy as np
 import pytest
 from dicom_files import WORDS, image, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
-from filmless.engine.planes import oblique
+from filmless.engine.render.planes import oblique
 from filmless.errors import Damaged, InvalidArgument, StoreFailed
 from filmless.storage.array import StoredArray
 from object_server import FAST, url
@@ -154,6 +157,83 @@ def test_a_url_that_is_none_makes_no_archive(tmp_path):
     assert not (tmp_path / "archive").exists()
 
 
+INGEST = """
+import sys
+from filmless.engine.archive import open_archive
+open_archive(sys.argv[1], create=False).ingest(sys.argv[2])
+"""
+
+
+@pytest.fixture
+def begun(s3_proxy, tmp_path):
+    """Give `begun(number)`: the root of an archive of two slices behind the proxy; a third waits in `late`."""
+    slices(tmp_path / "early", [1, 2])
+    slices(tmp_path / "late", [3])
+
+    def begin(number: int) -> Path:
+        where = url(s3_proxy.endpoint, f"killed-{uuid.uuid4().hex}", "timeout_s=5&retries=0&grace_s=0")
+        archive = open_archive(tmp_path / f"archive-{number}", series_url=where)
+        archive.ingest(tmp_path / "early")
+        return archive.root
+
+    return begin
+
+
+def check_whole_then_complete(root: Path, received: Path) -> None:
+    """Whatever the archive holds is sound, and ingesting once more makes it hold everything, and nothing beside."""
+    early, late = ({path.read_bytes() for path in (received / name).iterdir()} for name in ("early", "late"))
+    archive = open_archive(root)
+    assert archive.verify() == []
+    assert {path.read_bytes() for path in anew(archive).export(root.with_suffix(".before"))} in (early, early | late)
+    archive.ingest(received / "late")
+    assert (archive.verify(), archive.unfinished()) == ([], [])
+    assert {path.read_bytes() for path in anew(archive).export(root.with_suffix(".after"))} == early | late
+
+
+def from_change(number, then):
+    """A fault of the n-th request that changes the store, and of all that follow; and the list of these."""
+    changes, failed, lock = [], [], Lock()
+
+    def choose(request):
+        with lock:
+            if request.method != "GET":
+                changes.append(request)
+            if len(changes) < number or (request.method == "GET" and not failed):
+                return ""
+            failed.append(request)
+        return then()
+
+    return choose, failed
+
+
+def test_an_ingest_cut_off_at_any_request_leaves_a_whole_archive_and_the_next_completes_it(begun, s3_proxy, tmp_path):
+    failed, number = [True], 0
+    while failed:
+        root, number = begun(number), number + 1
+        archive = open_archive(root)
+        s3_proxy.fault, failed = from_change(number, lambda: "reset")
+
+        with suppress(StoreFailed):
+            archive.ingest(tmp_path / "late")
+
+        s3_proxy.fault = lambda _: ""
+        check_whole_then_complete(root, tmp_path)
+    assert number > 10
+
+
+@pytest.mark.parametrize("number", [1, 4, 9])
+def test_an_ingest_that_is_killed_leaves_a_whole_archive_and_the_next_completes_it(begun, s3_proxy, tmp_path, number):
+    root = begun(number)
+    environment = os.environ | {"PYTHONPATH": str(Path(filmless.__file__).parent / ".import")}
+    child = subprocess.Popen([sys.executable, "-c", INGEST, str(root), str(tmp_path / "late")], env=environment)
+    s3_proxy.fault, _ = from_change(number, lambda: child.kill() or "reset")
+
+    assert child.wait(120) == -signal.SIGKILL
+
+    s3_proxy.fault = lambda _: ""
+    check_whole_then_complete(root, tmp_path)
+
+
 SHAPE = (288, 224, 256)
 SERIES = "1.2.826.0.1.3680043.10.543.77"
 
@@ -186,7 +266,8 @@ def remote(volume, s3):
 def through(volume, remote, s3_proxy, tmp_path):
     """The root of the archive in the object store, reached through the proxy."""
     root = tmp_path / "archive"
-    open_archive(root, series_url=url(s3_proxy.endpoint, remote, "timeout_s=1&retries=2"))
+    open_archive(root, series_url=url(s3_proxy.endpoint, remote, "timeout_s=1&retries=2"))  # makes the index
+    s3_proxy.requests.clear()
     return root
 
 
@@ -200,7 +281,7 @@ def chunk_bytes(volume, *, row=None, slab=None) -> int:
     return int(lengths[lengths != np.iinfo(np.uint64).max].sum())
 
 
-def test_a_cold_process_makes_a_coronal_of_few_requests_for_just_its_chunks(volume, through, s3_proxy, tmp_path):
+def test_a_cold_process_makes_a_coronal_by_five_requests_for_just_its_chunks(volume, through, s3_proxy, tmp_path):
     s3_proxy.latency_s = 0.02
     picture = tmp_path / "coronal.png"
     command = ["-m", "filmless.cli", "render", SERIES, "--plane", "coronal", "--index", "100", "-o", str(picture)]
@@ -215,7 +296,7 @@ def test_a_cold_process_makes_a_coronal_of_few_requests_for_just_its_chunks(volu
 
     expected = open_archive(volume[0] / "local").series(SERIES).volume()
     np.testing.assert_array_equal(Image.open(picture), filmless.render(expected, "coronal", index=100))
-    assert len(s3_proxy.requests) <= 12
+    assert len(s3_proxy.requests) <= 5  # manifest, the shard's index, a run of chunks for each of three groups of slabs
     assert s3_proxy.response_bytes <= 2 * chunk_bytes(volume, row=100 // 32)
 
 

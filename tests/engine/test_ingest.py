@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import resource
 import shutil
@@ -206,6 +207,33 @@ class TestLateInstances:
 
         assert exported_bytes(archive) == set(map(Path.read_bytes, paths))
         assert archive.verify() == []
+
+
+class TestFilesHashedTogether:
+    """Files large enough to be hashed two at a time, and of a number that leaves one over."""
+
+    @pytest.fixture
+    def paths(self, export):
+        return [save(image(slice_values(n, (150, 150 + n)), n), export / f"{n}.dcm") for n in range(1, 6)]
+
+    def test_each_has_its_own_sha256_in_the_manifest(self, archive, export, paths):
+        archive.ingest(export)
+
+        records = only_series(archive).manifest.instances
+        assert [r.sha256 for r in records] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+    @pytest.mark.parametrize("bad", [0, 1, 4])
+    def test_one_that_changes_meanwhile_does_not_take_its_neighbour_with_it(self, archive, export, paths, bad):
+        others = {path.read_bytes() for path in paths if path != paths[bad]}
+
+        def change(stage, done, total):
+            if stage == "examining" and done == total:
+                paths[bad].write_bytes(paths[bad].read_bytes() + b"xx")
+
+        report = archive.ingest(export, change)
+
+        assert [Path(entry.path) for entry in report.set_aside] == [paths[bad]]
+        assert exported_bytes(archive) == others
 
 
 class TestIndex:

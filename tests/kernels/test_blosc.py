@@ -8,11 +8,13 @@ from filmless.storage import native
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numcodecs import Blosc
+from numcodecs import Blosc, Zstd
 
 DTYPES = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64"]
 BLOCKS = st.sampled_from([8, 64, 256, 4096])
 BLOCK_BYTES = 256
+UNSPLIT = 0x10
+"""The flag of chunks whose blocks are one stream each."""
 
 
 @st.composite
@@ -127,6 +129,7 @@ def test_chunks_that_numcodecs_made_are_decoded(dtype, block):
     values = (np.arange(16 * 32 * 32) // 5 % 199).astype(dtype).reshape(16, 32, 32)
     shuffle = Blosc.SHUFFLE if values.itemsize > 1 else Blosc.NOSHUFFLE
     body = np.frombuffer(Blosc("zstd", 5, shuffle, block).encode(values), np.uint8)
+    assert body[2] & UNSPLIT
 
     status, decoded = decode_one(with_crc(body), values.shape, dtype, int.from_bytes(body[8:12].tobytes(), "little"))
 
@@ -176,9 +179,59 @@ def test_a_chunk_of_zeros_is_left_out_and_read_as_zeros():
 def test_a_block_that_does_not_compress_is_kept_as_it_is(noise):
     encoded = encode_one(noise)
 
-    assert len(encoded) == blosc.bound_bytes(noise.nbytes, BLOCK_BYTES)
+    words = 2 * noise.nbytes // BLOCK_BYTES  # where each block begins, and how long it is
+    assert len(encoded) == blosc.HEADER_BYTES + 4 * words + noise.nbytes + blosc.CRC_BYTES
+    assert len(encoded) <= blosc.bound_bytes(noise.nbytes, BLOCK_BYTES)
     assert noise.tobytes()[:BLOCK_BYTES] in encoded.tobytes()
     assert decode_one(encoded, noise.shape, "uint8")[1].tobytes() == noise.tobytes()
+
+
+def streams_of(body, block, count):
+    """The streams of one block, taken apart without any of our code."""
+    at = int.from_bytes(body[16 + 4 * block :][:4].tobytes(), "little")
+    for _ in range(count):
+        used = int.from_bytes(body[at : at + 4].tobytes(), "little")
+        yield body[at + 4 : at + 4 + used].tobytes()
+        at += 4 + used
+
+
+def test_a_block_of_16_bits_is_a_stream_of_low_bytes_and_one_of_high_bytes(smooth):
+    body = body_of(smooth)
+
+    assert not body[2] & UNSPLIT
+    for block, values in enumerate(smooth.reshape(-1, BLOCK_BYTES // 2)):
+        planes = [
+            stream if len(stream) == BLOCK_BYTES // 2 else Zstd().decode(stream)
+            for stream in streams_of(body, block, 2)
+        ]
+        assert planes == [(values & 0xFF).astype(np.uint8).tobytes(), (values >> 8).astype(np.uint8).tobytes()]
+
+
+@pytest.mark.parametrize(("dtype", "block"), [("uint8", 256), ("int16", 254), ("float32", 256), ("float64", 512)])
+def test_blocks_of_other_items_and_small_blocks_are_one_stream(dtype, block):
+    values = np.ones((4, 16, 16), dtype)
+
+    assert encode_one(values, block)[2] & UNSPLIT
+
+
+@pytest.mark.parametrize("size", [26, 128, 254, 1000, 32768, 65536, 131072, 131074])
+@pytest.mark.parametrize("value", [1, 255])
+def test_bytes_that_are_all_alike_are_a_frame_that_zstd_reads(size, value):
+    values = np.full((1, 1, size), value, np.uint8)
+
+    encoded = encode_one(values, size)
+
+    (stream,) = streams_of(encoded, 0, 1)
+    assert Zstd().decode(stream) == values.tobytes()
+    assert len(stream) < 30
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 8, 255, 256, 257, 1023, 1029])
+def test_one_byte_that_differs_is_kept_wherever_it_is(at):
+    values = np.full((1, 1, 1030), 9, np.uint8)
+    values[0, 0, at] = 8
+
+    assert decode_one(encode_one(values, 1030), values.shape, "uint8", 1030)[1].tobytes() == values.tobytes()
 
 
 def test_every_single_flipped_bit_of_a_chunk_is_noticed(smooth):
@@ -263,9 +316,11 @@ def test_a_hostile_block_length_with_a_valid_checksum_gives_a_status(smooth, val
 @pytest.mark.parametrize("byte", [2, 3])
 def test_flags_and_item_size_must_be_those_of_the_array(smooth, byte):
     body = body_of(smooth)
+    other_form = int(body[2]) ^ UNSPLIT
     for value in set(range(256)) - {int(body[byte])}:
         body[byte] = value
-        assert decode_one(with_crc(body), smooth.shape, "int16")[0] == blosc.BAD_HEADER
+        status = decode_one(with_crc(body), smooth.shape, "int16")[0]
+        assert status == (blosc.BAD_STREAM if (byte, value) == (2, other_form) else blosc.BAD_HEADER)
 
 
 @settings(max_examples=300)
