@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from filmless.engine.render.reformat import render_frame
+from filmless.engine.render.frame import render_frame
 from filmless.engine.render.tables import Table, read_tables, table_entries
 from filmless.errors import UnsupportedPixels
 from pydicom.dataset import Dataset, FileMetaDataset
