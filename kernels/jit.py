@@ -87,6 +87,11 @@ def always_inlined(function: Function) -> Function:
     return _compile(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def routine(function: Function) -> Function:
+    """Compile a large helper that kernels call often: by itself, and without the wrapper for Python, to compile soon."""
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def _compile(function: Function, **options: bool) -> Function:
     former = config.CACHE_DIR
     if CACHE_FOLDER is not None:

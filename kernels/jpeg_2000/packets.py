@@ -56,7 +56,7 @@ P_OFFSET, P_LENGTH, P_PASSES, P_NEXT, P_COLUMNS = range(5)
 """Columns of a piece: where its bytes lie, how many coding passes they hold, the block's next piece (-1: none)."""
 
 _OK, _TRUNCATED, _FULL, _BAD_TREE, _MANY_SETS = range(5)
-_BITS_BEFORE_BYPASS = 10
+PASSES_BEFORE_BYPASS = 10
 _MAXIMUM_LENGTH_BITS = 32
 _MAXIMUM_TREE_VALUE = 80
 _LEAST_LENGTH_BITS = 3
@@ -278,9 +278,9 @@ def passes_in_segment(style: Any, first: Any, left: Any) -> Any:
     if style & TERMINATE_ALL:
         return np.int64(1)
     if style & BYPASS:
-        if first < _BITS_BEFORE_BYPASS:
-            return min(left, _BITS_BEFORE_BYPASS - first)
-        return min(left, np.int64(2 if (first - _BITS_BEFORE_BYPASS) % 3 == 0 else 1))
+        if first < PASSES_BEFORE_BYPASS:
+            return min(left, PASSES_BEFORE_BYPASS - first)
+        return min(left, np.int64(2 if (first - PASSES_BEFORE_BYPASS) % 3 == 0 else 1))
     return left
 
 
