@@ -33,7 +33,7 @@ from .layout import (
     uses_high_throughput,
 )
 from .markers import read_codestream
-from .packets import order_packets, read_packets
+from .packets import P_LENGTH, order_packets, read_packets
 from .parameters import Codestream, Component
 from .shelf import borrowed
 from .wavelet import synthesise
@@ -193,8 +193,7 @@ class _Image:
             planes = self.run(lambda index: _plane(layout, index, coefficients, targets), indices)
             if packaging.has_transform:
                 _undo_transform(number, layout, planes)
-            for index, (plane, out) in enumerate(zip(planes, outs, strict=True)):
-                self._store(layout, index, plane, out)
+            self.run(lambda index: self._store(layout, index, planes[index], outs[index]), indices)
 
     def _decode_blocks(
         self, number: int, layout: TileLayout, pieces: Table, blocks: Table, coefficients: NDArray[np.int32]
@@ -202,8 +201,7 @@ class _Image:
         chosen = np.flatnonzero((blocks[:, K_FIRST] >= 0) & (layout.bands[blocks[:, K_BAND], B_KEPT] != 0))
         if self.region is not None:
             chosen = chosen[self._needed(layout, blocks[chosen])]
-        tasks = [chosen] if self.run is run_serially else np.array_split(chosen, -(-len(chosen) // _BLOCKS_A_TASK) or 1)
-
+        tasks = [chosen] if self.run is run_serially else _deal(chosen, pieces[blocks[chosen, K_FIRST], P_LENGTH])
         decoder = decode_high_throughput_blocks if uses_high_throughput(layout) else decode_blocks
 
         def decode(task: NDArray[np.int64]) -> Any:
@@ -242,6 +240,13 @@ class _Image:
         part = plane[y0 - mine[1] : y1 - mine[1], x0 - mine[0] : x1 - mine[0]]
         target = out[y0 - wanted[1] : y1 - wanted[1], x0 - wanted[0] : x1 - wanted[0]]
         store(np.ascontiguousarray(part), target, self.codestream.size.components[index])
+
+
+def _deal(chosen: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Cut blocks into tasks of about as many bytes each, so that no thread waits long for another."""
+    count = -(-len(chosen) // _BLOCKS_A_TASK)
+    order = chosen[np.argsort(-lengths, kind="stable")]
+    return [order[first::count] for first in range(count)]
 
 
 def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import kernel, routine
 
 Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
@@ -51,7 +51,7 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
     return low
 
 
-@inlined
+@routine
 def _weave(first: Rows, second: Rows, out: Rows) -> None:
     """Put samples of both parities side by side; `first` has as many as `second`, or one more."""
     count = second.shape[0]
@@ -62,29 +62,29 @@ def _weave(first: Rows, second: Rows, out: Rows) -> None:
         out[2 * count] = first[count]
 
 
-@inlined
+@routine
 def _low_53(low: Any, before: Any, after: Any) -> Any:
     return low - ((before + after + 2) >> 2)
 
 
-@inlined
+@routine
 def _high_53(high: Any, before: Any, after: Any) -> Any:
     return high + ((before + after) >> 1)
 
 
-@inlined
+@routine
 def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _low_53(low[x], above[x], below[x])
 
 
-@inlined
+@routine
 def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _high_53(high[x], above[x], below[x])
 
 
-@inlined
+@routine
 def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
     lows, highs = low.shape[0], high.shape[0]
@@ -113,7 +113,7 @@ def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
         _weave(even[:lows], odd[:highs], out)
 
 
-@inlined
+@routine
 def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     """Give the samples of the other parity, `count` in all, before and after sample `index`."""
     before, after = index - 1 + offset, index + offset
@@ -124,7 +124,7 @@ def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     return before, after
 
 
-@inlined
+@routine
 def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise row `y` of the coefficients, low ones first, into `out`."""
     lows_y, lows_x = low.shape
@@ -156,11 +156,11 @@ def _synthesise_53(
     even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
     row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
     if height == 1:
-        _read_row_53(low, coefficients, 0, even, odd, row, parity_x)
+        _read_row_53(low, coefficients, np.int64(0), even, odd, row, parity_x)
         for x in range(width):
             out[0, x] = row[x] >> parity_y
         return
-    read = 0
+    read = np.int64(0)
     for i in range(lows + 1):
         high = i - 1 + parity_y
         if i < lows:
@@ -178,13 +178,13 @@ def _synthesise_53(
             )
 
 
-@inlined
+@routine
 def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
     for x in range(line.shape[0]):
         line[x] -= weight * (above[x] + below[x])
 
 
-@inlined
+@routine
 def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
     """Subtract weight * (both neighbours of the other parity) from each sample of a row (F.3.8.2)."""
     end = min(target.shape[0], source.shape[0] - offset)
@@ -199,13 +199,13 @@ def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
         target[last] -= weight * (source[source.shape[0] - 1] + source[source.shape[0] - 1])
 
 
-@inlined
+@routine
 def _scale(target: Rows, source: Rows, weight: Any) -> None:
     for x in range(target.shape[0]):
         target[x] = weight * source[x]
 
 
-@inlined
+@routine
 def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.2)."""
     _scale(even, low, _LOW_GAIN)
@@ -220,7 +220,7 @@ def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
         _weave(even, odd, out)
 
 
-@inlined
+@routine
 def _lift_between(out: Rows, y: Any, weight: Any) -> None:
     """Lift row `y`, if there is one, by the rows above and below it."""
     last = out.shape[0] - 1
@@ -230,7 +230,7 @@ def _lift_between(out: Rows, y: Any, weight: Any) -> None:
         _lift_line(out[y], out[above], out[below], weight)
 
 
-@inlined
+@routine
 def _read_row_97(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise row `y` of the coefficients, low ones first, into `out`."""
     lows_y, lows_x = low.shape
@@ -261,7 +261,7 @@ def _synthesise_97(
     even, odd = np.empty(lows_x, np.float32), np.empty(width - lows_x, np.float32)
     row = np.empty(width, np.float32)
     if height == 1:
-        _read_row_97(low, coefficients, 0, even, odd, row, parity_x)
+        _read_row_97(low, coefficients, np.int64(0), even, odd, row, parity_x)
         _scale(out[0], row, np.float32(0.5) if parity_y else np.float32(1))
         return
     for y in range(height + 4):
