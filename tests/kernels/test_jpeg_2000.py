@@ -17,6 +17,7 @@ from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, mark
 from filmless.storage.pool import run_all
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from jpeg_2000_streams import STREAMS
 from PIL import Image
 
 SYNTAXES = {f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203)}
@@ -233,6 +234,7 @@ DAMAGED = [
     encode(picture("ramp", (40, 33), np.dtype("u2"), 16), reversible=False, level=40),
     encode_high_throughput(picture("noise", (21, 37), np.dtype("u2"), 12)),
     encode_high_throughput(picture("sparse", (40, 40, 3), np.dtype("u1"), 8)),
+    *STREAMS.values(),
 ]
 
 
