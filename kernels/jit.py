@@ -88,7 +88,7 @@ def always_inlined(function: Function) -> Function:
 
 
 def routine(function: Function) -> Function:
-    """Compile a large helper that kernels call often: by itself, and without the wrapper for Python, to compile soon."""
+    """Compile a helper that only kernels call: without a wrapper for Python, it is compiled sooner."""
     return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 

@@ -36,9 +36,8 @@ from .markers import read_codestream
 from .packets import P_LENGTH, order_packets, read_packets
 from .parameters import Codestream, Component
 from .shelf import borrowed
-from .wavelet import synthesise
+from .wavelet import Run, synthesise
 
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 Region = tuple[int, int, int, int]
 Rectangle = tuple[int, int, int, int]
 
@@ -190,7 +189,8 @@ class _Image:
             coefficients[:] = 0
             self._decode_blocks(number, layout, pieces, tables[1], coefficients)
             indices = range(len(size.components))
-            planes = self.run(lambda index: _plane(layout, index, coefficients, targets), indices)
+            strips = None if self.run is run_serially else self.run
+            planes = self.run(lambda index: _plane(layout, index, coefficients, targets, strips), indices)
             if packaging.has_transform:
                 _undo_transform(number, layout, planes)
             self.run(lambda index: self._store(layout, index, planes[index], outs[index]), indices)
@@ -253,7 +253,9 @@ def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
-def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targets: NDArray[np.int32]) -> NDArray[Any]:
+def _plane(
+    layout: TileLayout, index: int, coefficients: NDArray[np.int32], targets: NDArray[np.int32], strips: Run | None
+) -> NDArray[Any]:
     """Synthesise one component of a tile within its part of `targets`."""
     component = layout.components[index]
     x0, y0, x1, y1 = component.rectangles[-1]
@@ -268,6 +270,7 @@ def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targ
             targets[own].view(kind),
             spare.view(kind),
             is_reversible=is_reversible,
+            run=strips,
         )
 
 

@@ -8,6 +8,7 @@ the one neighbour there is counts twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from ..jit import kernel, routine
 
 Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+
+_STEPS_A_STRIP = 64
+"""Two rows a step; the first step of a strip repeats what the strip above has done."""
 
 _ALPHA, _BETA, _GAMMA, _DELTA = (
     np.float32(-1.586134342059924),
@@ -29,11 +34,20 @@ _HIGH_GAIN = np.float32(1 / 1.230174104914001)
 """T.800 table F.4."""
 
 
-def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: Rows, *, is_reversible: bool) -> Rows:
+def synthesise(
+    coefficients: Rows,
+    rectangles: Rectangles,
+    target: Rows,
+    spare: Rows,
+    *,
+    is_reversible: bool,
+    run: Run | None = None,
+) -> Rows:
     """Give the samples (height, width) of the highest of the resolutions, int32 or float32, within `target`.
 
     `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution. `target`
-    and `spare` hold as many words; all are of one type.
+    and `spare` hold as many words; all are of one type. `run(function, items)`, where it is given, may call the
+    function on strips of rows in parallel; the 9/7 wavelet, which lifts in place, is one strip.
     """
     # Resolutions take turns in two buffers, so that the last one lands in the target.
     buffers = (target, spare) if len(rectangles) % 2 else (spare, target)
@@ -44,11 +58,25 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
         if number == 0:
             out[:] = coefficients[: shape[0], : shape[1]]
         elif out.size and is_reversible:
-            _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
+            _in_strips(low, coefficients, out, x0 & 1, y0 & 1, run)
         elif out.size:
             _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)
         low = out
     return low
+
+
+def _in_strips(low: Rows, coefficients: Rows, out: Rows, parity_x: int, parity_y: int, run: Run | None) -> None:
+    """Synthesise one resolution by the 5/3 wavelet, strip by strip."""
+    steps = low.shape[0] + 1
+    if run is None or steps < 2 * _STEPS_A_STRIP:
+        _synthesise_53(low, coefficients, out, parity_x, parity_y, 0, steps)
+        return
+    run(
+        lambda first: _synthesise_53(
+            low, coefficients, out, parity_x, parity_y, first, min(first + _STEPS_A_STRIP, steps)
+        ),
+        range(0, steps, _STEPS_A_STRIP),
+    )
 
 
 @routine
@@ -145,23 +173,28 @@ def _synthesise_53(
     out: NDArray[np.int32],
     parity_x: int,
     parity_y: int,
+    first: int,
+    end: int,
 ) -> None:
-    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+    """Synthesise steps `first` to `end` of one resolution: `low` and the three bands of `coefficients` into `out`.
 
-    Rows are read as columns need them: one low row and two high ones are kept, not all.
+    Step i gives low row i and the high row before it; there is one step more than low rows. Rows are read as columns
+    need them: one low row and two high ones are kept, not all. Other strips may be written meanwhile: of the strip
+    above, its last low row is made once more, in `border`.
     """
     lows = low.shape[0]
     height, width = out.shape
     highs = height - lows
     even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
     row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
+    border = np.empty(width, np.int32)
     if height == 1:
         _read_row_53(low, coefficients, np.int64(0), even, odd, row, parity_x)
         for x in range(width):
             out[0, x] = row[x] >> parity_y
         return
-    read = np.int64(0)
-    for i in range(lows + 1):
+    read = np.int64(max(0, first - 2 + parity_y))
+    for i in range(max(0, first - 1), end):
         high = i - 1 + parity_y
         if i < lows:
             before, after = _neighbours(i, parity_y, highs)
@@ -169,13 +202,14 @@ def _synthesise_53(
                 _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
                 read += 1
             _read_row_53(low, coefficients, i, even, odd, row, parity_x)
-            _low_line_53(out[2 * i + parity_y], row, kept[before & 1], kept[after & 1])
-        if 0 <= high < highs:
+            line = border if i < first else out[2 * i + parity_y]
+            _low_line_53(line, row, kept[before & 1], kept[after & 1])
+        if i >= first and 0 <= high < highs:
             # Both low rows around this high one are there.
             before, after = _neighbours(high, 1 - parity_y, lows)
-            _high_line_53(
-                out[2 * high + 1 - parity_y], kept[high & 1], out[2 * before + parity_y], out[2 * after + parity_y]
-            )
+            above = border if before < first else out[2 * before + parity_y]
+            below = border if after < first else out[2 * after + parity_y]
+            _high_line_53(out[2 * high + 1 - parity_y], kept[high & 1], above, below)
 
 
 @routine

@@ -13,7 +13,7 @@ import pytest
 from filmless.engine.encapsulation import locate_frames, read_codestream
 from filmless.engine.parse import extended_offset_table, parse_instance
 from filmless.errors import DecodeError, FilmlessError, OutOfRange, UnsupportedPixels
-from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, markers
+from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, markers, wavelet
 from filmless.storage.pool import run_all
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -128,6 +128,29 @@ def test_a_large_image_comes_back_from_the_thread_pool():
     image = picture("ramp", (700, 1100), np.dtype("u2"), 16)
 
     assert np.array_equal(decode_jpeg_2000(encode(image), run=run_all), image)
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 40), st.integers(1, 60), st.integers(0, 1), st.integers(0, 1), st.integers(1, 9), st.integers(0, 99)
+)
+def test_a_resolution_in_strips_is_that_in_one(width, height, parity_x, parity_y, steps, seed):
+    rng = np.random.default_rng(seed)
+    coefficients = rng.integers(-999, 999, (height, width)).astype(np.int32)
+    rectangles = tuple(
+        tuple(-(-number >> shift) for number in (parity_x, parity_y, parity_x + width, parity_y + height))
+        for shift in (1, 0)
+    )
+
+    def synthesised(run):
+        target, spare = np.empty(width * height, np.int32), np.empty(width * height, np.int32)
+        return wavelet.synthesise(coefficients, rectangles, target, spare, is_reversible=True, run=run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wavelet, "_STEPS_A_STRIP", steps)
+        in_strips = synthesised(lambda function, items: [function(item) for item in reversed(items)])
+
+    assert np.array_equal(in_strips, synthesised(None))
 
 
 @settings(max_examples=60)
