@@ -34,8 +34,6 @@ from .raw_passes import raw_refinement_pass, raw_significance_pass, start_raw_se
 
 MAXIMUM_BLOCK = 4096
 _LONGEST_SIDE = 1024
-_FLAGS = 3 * (MAXIMUM_BLOCK + 2 * _LONGEST_SIDE)
-"""Words for the flags of any block with its border: (width + 2) * (stripes + 2)."""
 
 ALL_DECODED = -1
 _SIGNIFICANCE, _REFINEMENT, _CLEANUP = range(3)
@@ -54,6 +52,21 @@ def longest_block(pieces: Table, blocks: Table, chosen: Integers) -> Any:
             piece = pieces[piece, P_NEXT]
         longest = max(longest, total)
     return longest
+
+
+@routine
+def _flags_of(width: Any, height: Any) -> Any:
+    """Give the words for the flags of a block and its border."""
+    return (width + 2) * ((height + 3) // 4 + 2)
+
+
+@routine
+def _most_flags(blocks: Table, chosen: Integers) -> Any:
+    """Give the words for the flags of any chosen block: as many as for all that is allowed take longer to get."""
+    most = np.int64(0)
+    for number in chosen:
+        most = max(most, _flags_of(blocks[number, K_WIDTH], blocks[number, K_HEIGHT]))
+    return most
 
 
 @routine
@@ -89,7 +102,7 @@ def decode_blocks(
     the blocks may be decoded at once.
     """
     scratch = np.empty(longest_block(pieces, blocks, chosen) + 1 + GUARD, np.uint8)
-    flags = np.empty(_FLAGS, np.int64)
+    flags = np.empty(_most_flags(blocks, chosen), np.int64)
     magnitudes = np.empty(MAXIMUM_BLOCK + 4 * _LONGEST_SIDE, np.int32)
     listed = np.empty(MAXIMUM_BLOCK + 4, np.int32)
     coder = np.empty(M_SIZE, np.int64)
@@ -102,7 +115,7 @@ def decode_blocks(
         if block[K_PASSES] == 0:
             continue
         width, height = block[K_WIDTH], block[K_HEIGHT]
-        flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
+        flags[: _flags_of(width, height)] = 0
         magnitudes[: width * ((height + 3) & ~3)] = 0
         above = np.int64(0 if band[B_STYLE] & VERTICALLY_CAUSAL else BOTH)
         canvas = Canvas(flags, magnitudes, listed, width, height, band[B_ORIENTATION], above)

@@ -243,10 +243,10 @@ class _Image:
 
 
 def _deal(chosen: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Cut blocks into tasks of about as many bytes each, so that no thread waits long for another."""
-    count = -(-len(chosen) // _BLOCKS_A_TASK)
+    """Cut blocks into tasks of about as many bytes each, a power of two: no thread waits long for another."""
+    count = 1 << (len(chosen) // _BLOCKS_A_TASK).bit_length()
     order = chosen[np.argsort(-lengths, kind="stable")]
-    return [order[first::count] for first in range(count)]
+    return [order[first::count] for first in range(min(count, len(order)))]
 
 
 def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:

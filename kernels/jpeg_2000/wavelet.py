@@ -9,6 +9,7 @@ the one neighbour there is counts twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
-_STEPS_A_STRIP = 64
-"""Two rows a step; the first step of a strip repeats what the strip above has done."""
+_STEPS_A_STRIP = 128
+"""At least: two rows a step, and the first one repeats what the strip above has done."""
 
 _ALPHA, _BETA, _GAMMA, _DELTA = (
     np.float32(-1.586134342059924),
@@ -68,15 +69,12 @@ def synthesise(
 def _in_strips(low: Rows, coefficients: Rows, out: Rows, parity_x: int, parity_y: int, run: Run | None) -> None:
     """Synthesise one resolution by the 5/3 wavelet, strip by strip."""
     steps = low.shape[0] + 1
-    if run is None or steps < 2 * _STEPS_A_STRIP:
+    strips = steps // _STEPS_A_STRIP
+    if run is None or strips < 2:
         _synthesise_53(low, coefficients, out, parity_x, parity_y, 0, steps)
         return
-    run(
-        lambda first: _synthesise_53(
-            low, coefficients, out, parity_x, parity_y, first, min(first + _STEPS_A_STRIP, steps)
-        ),
-        range(0, steps, _STEPS_A_STRIP),
-    )
+    bounds = [steps * strip // strips for strip in range(strips + 1)]
+    run(lambda part: _synthesise_53(low, coefficients, out, parity_x, parity_y, *part), pairwise(bounds))
 
 
 @routine

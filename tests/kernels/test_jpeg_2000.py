@@ -148,7 +148,7 @@ def test_a_resolution_in_strips_is_that_in_one(width, height, parity_x, parity_y
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wavelet, "_STEPS_A_STRIP", steps)
-        in_strips = synthesised(lambda function, items: [function(item) for item in reversed(items)])
+        in_strips = synthesised(lambda function, items: [function(item) for item in reversed(list(items))])
 
     assert np.array_equal(in_strips, synthesised(None))
 
