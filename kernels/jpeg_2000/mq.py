@@ -126,7 +126,7 @@ def decode(decoder: Decoder, context: Any) -> tuple[Any, Decoder]:
 
 @always_inlined
 def decode_skewed(decoder: Decoder, context: Any) -> tuple[Any, Decoder]:
-    """Decode one symbol of a context that seldom surprises: most often there is nothing to do but to subtract."""
+    """Decode one symbol of a context that surprises once in ten times or less, where a branch is foreseen."""
     interval, code, free, position, contexts, scratch = decoder
     word = contexts[context]
     estimate = word & _ESTIMATE

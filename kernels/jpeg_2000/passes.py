@@ -196,7 +196,7 @@ def cleanup_pass(canvas: Canvas, value: Any, scratch: Bytes, coder: Coder) -> No
                 near = word >> shift
                 bit = np.int64(1)
                 if not is_run:
-                    bit, decoder = decode_skewed(decoder, np.uint64(contexts[np.uint64(near & AROUND)]))
+                    bit, decoder = decode(decoder, np.uint64(contexts[np.uint64(near & AROUND)]))
                 is_run = False
                 if bit:
                     sign, decoder = _decode_sign(decoder, near)
