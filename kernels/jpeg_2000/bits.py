@@ -42,6 +42,17 @@ def swap_bytes(_typing: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), lower
 
 
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def opaque(_typing: Any, _value: Any) -> Any:
+    """Give a 64-bit integer of which the compiler knows nothing: a mask made of it cannot become a branch."""
+
+    def lower(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        return builder.asm(ir.FunctionType(word, [word]), "", "=r,0", arguments, side_effect=False)
+
+    return types.int64(types.int64), lower
+
+
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     place = builder.gep(array.data, [arguments[1]])
@@ -67,6 +78,31 @@ def store_word(_typing: Any, array: Any, index: Any, _word: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, types.uint64), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def pointer_to(_typing: Any, array: Any) -> Any:
+    """Give the place of a contiguous array's first element, to be indexed like the array.
+
+    Handing an array to a helper counts references to it, handing over a pointer costs nothing. The caller keeps the
+    array, and every index within it.
+    """
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def load_word_at(_typing: Any, pointer: Any, _index: Any) -> Any:
+    """Give the eight bytes from `pointer[index]` on, the first one lowest; the caller has checked the place."""
+
+    def lower(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        place = builder.gep(arguments[0], [arguments[1]])
+        return builder.load(builder.bitcast(place, ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(pointer, types.int64), lower
 
 
 @inlined

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import inlined, kernel, routine
 from .contexts import BOTH, SELF, SIGNS
 from .layout import (
     B_ORIENTATION,
@@ -26,18 +26,18 @@ from .layout import (
     K_Y,
     Table,
 )
-from .mq import CONTEXTS, GUARD, M_SIZE, Integers, reset_contexts, start_segment
-from .packets import P_LENGTH, P_NEXT, P_OFFSET, P_PASSES, passes_in_segment
+from .mq import GUARD, M_SIZE, Coder, Integers, reset_contexts, start_segment
+from .packets import P_LENGTH, P_NEXT, P_OFFSET, P_PASSES, PASSES_BEFORE_BYPASS, passes_in_segment
 from .parameters import BYPASS, RESET, SEGMENTATION, VERTICALLY_CAUSAL
-from .passes import Bytes, Magnitudes, cleanup_pass, is_segmentation_symbol, refinement_pass, significance_pass
+from .passes import Bytes, Canvas, cleanup_pass, is_segmentation_symbol, refinement_pass, significance_pass
 from .raw_passes import raw_refinement_pass, raw_significance_pass, start_raw_segment
 
 MAXIMUM_BLOCK = 4096
 _LONGEST_SIDE = 1024
-_FLAGS = 3 * (MAXIMUM_BLOCK + 2 * _LONGEST_SIDE)
-"""Words for the flags of any block with its border: (width + 2) * (stripes + 2)."""
 
 ALL_DECODED = -1
+_SIGNIFICANCE, _REFINEMENT, _CLEANUP = range(3)
+"""Kinds of coding passes; the first pass of a block is a cleanup pass."""
 
 
 @inlined
@@ -54,24 +54,36 @@ def longest_block(pieces: Table, blocks: Table, chosen: Integers) -> Any:
     return longest
 
 
-@inlined
+@routine
+def _flags_of(width: Any, height: Any) -> Any:
+    """Give the words for the flags of a block and its border."""
+    return (width + 2) * ((height + 3) // 4 + 2)
+
+
+@routine
+def _most_flags(blocks: Table, chosen: Integers) -> Any:
+    """Give the words for the flags of any chosen block: as many as for all that is allowed take longer to get."""
+    most = np.int64(0)
+    for number in chosen:
+        most = max(most, _flags_of(blocks[number, K_WIDTH], blocks[number, K_HEIGHT]))
+    return most
+
+
+@routine
 def _gather(data: Bytes, pieces: Table, piece: Any, passes: Any, scratch: Bytes) -> Any:
     """Copy a codeword segment of `passes` passes between its guards; give the first piece after it."""
     length = np.int64(1)
     while passes > 0 and piece >= 0:
         offset, count = pieces[piece, P_OFFSET], pieces[piece, P_LENGTH]
-        scratch[length : length + count] = data[offset : offset + count]
+        for index in range(count):
+            scratch[length + index] = data[offset + index]
         length += count
         passes -= pieces[piece, P_PASSES]
         piece = pieces[piece, P_NEXT]
-    scratch[0], scratch[length : length + GUARD] = 0, 0xFF
+    scratch[0] = 0
+    for index in range(GUARD):
+        scratch[length + index] = 0xFF
     return piece
-
-
-@inlined
-def _segment_passes(style: Any, done: Any, left: Any) -> Any:
-    """Give the passes of the codeword segment that begins with pass `done`."""
-    return passes_in_segment(style, done, left)
 
 
 @kernel
@@ -90,11 +102,10 @@ def decode_blocks(
     the blocks may be decoded at once.
     """
     scratch = np.empty(longest_block(pieces, blocks, chosen) + 1 + GUARD, np.uint8)
-    flags = np.empty(_FLAGS, np.int64)
+    flags = np.empty(_most_flags(blocks, chosen), np.int64)
     magnitudes = np.empty(MAXIMUM_BLOCK + 4 * _LONGEST_SIDE, np.int32)
-    registers = np.empty(M_SIZE, np.int64)
-    states = np.empty(CONTEXTS, np.int64)
-    floats = coefficients.view(np.float32)
+    listed = np.empty(MAXIMUM_BLOCK + 4, np.int32)
+    coder = np.empty(M_SIZE, np.int64)
     for number in chosen:
         block = blocks[number]
         band = bands[block[K_BAND]]
@@ -104,105 +115,72 @@ def decode_blocks(
         if block[K_PASSES] == 0:
             continue
         width, height = block[K_WIDTH], block[K_HEIGHT]
-        flags[: (width + 2) * ((height + 3) // 4 + 2)] = 0
+        flags[: _flags_of(width, height)] = 0
         magnitudes[: width * ((height + 3) & ~3)] = 0
-        if not _decode_passes(data, pieces, block, band, planes, scratch, flags, magnitudes, registers, states):
+        above = np.int64(0 if band[B_STYLE] & VERTICALLY_CAUSAL else BOTH)
+        canvas = Canvas(flags, magnitudes, listed, width, height, band[B_ORIENTATION], above)
+        if not _decode_passes(data, pieces, block, planes, band[B_STYLE], canvas, scratch, coder):
             return number
-        target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
-        if band[B_REVERSIBLE]:
-            _store_integers(coefficients, target, band[B_STRIDE], width, height, flags, magnitudes)
-        else:
-            step = np.float32(0.5) * steps[block[K_BAND]]
-            _store_floats(floats, target, band[B_STRIDE], width, height, flags, magnitudes, step)
+        _store(coefficients, block, band, steps[block[K_BAND]], canvas)
     return ALL_DECODED
 
 
-@inlined
+@routine
 def _decode_passes(
-    data: Bytes,
-    pieces: Table,
-    block: Any,
-    band: Any,
-    planes: Any,
-    scratch: Bytes,
-    flags: Integers,
-    magnitudes: Magnitudes,
-    registers: Integers,
-    states: Integers,
+    data: Bytes, pieces: Table, block: Any, planes: Any, style: Any, canvas: Canvas, scratch: Bytes, coder: Coder
 ) -> bool:
     """Run all passes of a block; say whether its segmentation symbols were right."""
-    width, height, style, orientation = block[K_WIDTH], block[K_HEIGHT], band[B_STYLE], band[B_ORIENTATION]
-    above = np.int64(0 if style & VERTICALLY_CAUSAL else BOTH)
     piece, in_segment, is_raw = block[K_FIRST], np.int64(0), False
-    reset_contexts(states)
+    reset_contexts(coder)
     for done in range(block[K_PASSES]):
         kind = (done + 2) % 3
         if in_segment == 0:
-            in_segment = _segment_passes(style, done, block[K_PASSES] - done)
+            in_segment = passes_in_segment(style, done, block[K_PASSES] - done)
             piece = _gather(data, pieces, piece, in_segment, scratch)
-            is_raw = style & BYPASS != 0 and done >= 10 and kind != 2
+            is_raw = style & BYPASS != 0 and done >= PASSES_BEFORE_BYPASS and kind != _CLEANUP
             if is_raw:
-                start_raw_segment(registers)
+                start_raw_segment(coder)
             else:
-                start_segment(scratch, registers)
+                start_segment(scratch, coder)
         in_segment -= 1
-        one = np.int64(2) << (planes - 1 - (done + 2) // 3)
-        half = one >> 1
-        if kind == 2:
-            cleanup_pass(flags, magnitudes, width, height, one | half, orientation, above, scratch, registers, states)
-            if style & SEGMENTATION and not is_segmentation_symbol(scratch, registers, states):
+        half = np.int64(1) << (planes - 1 - (done + 2) // 3)
+        if kind == _CLEANUP:
+            cleanup_pass(canvas, 3 * half, scratch, coder)
+            if style & SEGMENTATION and not is_segmentation_symbol(scratch, coder):
                 return False
-        elif kind == 0 and is_raw:
-            raw_significance_pass(flags, magnitudes, width, height, one | half, above, scratch, registers)
-        elif kind == 0:
-            significance_pass(
-                flags, magnitudes, width, height, one | half, orientation, above, scratch, registers, states
-            )
+        elif kind == _SIGNIFICANCE and is_raw:
+            raw_significance_pass(canvas, 3 * half, scratch, coder)
+        elif kind == _SIGNIFICANCE:
+            significance_pass(canvas, 3 * half, scratch, coder)
         elif is_raw:
-            raw_refinement_pass(flags, magnitudes, width, height, half, scratch, registers)
+            raw_refinement_pass(canvas, half, scratch, coder)
         else:
-            refinement_pass(flags, magnitudes, width, height, half, scratch, registers, states)
+            refinement_pass(canvas, half, scratch, coder)
         if style & RESET:
-            reset_contexts(states)
+            reset_contexts(coder)
     return True
 
 
-@inlined
-def _store_integers(
-    target: NDArray[np.int32],
-    first: Any,
-    stride: Any,
-    width: Any,
-    height: Any,
-    flags: Integers,
-    magnitudes: Magnitudes,
-) -> None:
-    """Write signed coefficients without their fraction bit."""
-    for y in range(height):
+@routine
+def _store(coefficients: NDArray[np.int32], block: Any, band: Any, step: Any, canvas: Canvas) -> None:
+    """Write signed coefficients where the wavelet wants them.
+
+    Integers go without their fraction bit, floats in the unit of samples (T.800 equation E-6, r = 1/2).
+    """
+    flags, magnitudes, width = canvas.flags, canvas.magnitudes, canvas.width
+    floats, scale = coefficients.view(np.float32), np.float32(0.5) * step
+    is_reversible = band[B_REVERSIBLE] != 0
+    for y in range(canvas.height):
         shift, at = 3 * (y & 3), (width + 2) * ((y >> 2) + 1) + 1
         place = (y & ~3) * width + (y & 3)
-        for x in range(width):
-            magnitude = magnitudes[np.uint64(place + 4 * x)] >> 1
-            is_negative = flags[np.uint64(at + x)] >> shift & SELF << SIGNS
-            target[np.uint64(first + y * stride + x)] = -magnitude if is_negative else magnitude
-
-
-@inlined
-def _store_floats(
-    target: NDArray[np.float32],
-    first: Any,
-    stride: Any,
-    width: Any,
-    height: Any,
-    flags: Integers,
-    magnitudes: Magnitudes,
-    step: Any,
-) -> None:
-    """Write signed coefficients in the unit of samples (T.800 equation E-6, r = 1/2)."""
-    for y in range(height):
-        shift, at = 3 * (y & 3), (width + 2) * ((y >> 2) + 1) + 1
-        place = (y & ~3) * width + (y & 3)
-        for x in range(width):
-            magnitude = np.float32(magnitudes[np.uint64(place + 4 * x)]) * step
-            is_negative = flags[np.uint64(at + x)] >> shift & SELF << SIGNS
-            target[np.uint64(first + y * stride + x)] = -magnitude if is_negative else magnitude
+        target = band[B_TARGET] + (block[K_Y] + y) * band[B_STRIDE] + block[K_X]
+        if is_reversible:
+            for x in range(width):
+                magnitude = magnitudes[np.uint64(place + 4 * x)] >> 1
+                is_negative = flags[np.uint64(at + x)] >> shift & SELF << SIGNS
+                coefficients[np.uint64(target + x)] = -magnitude if is_negative else magnitude
+        else:
+            for x in range(width):
+                size = np.float32(magnitudes[np.uint64(place + 4 * x)]) * scale
+                is_negative = flags[np.uint64(at + x)] >> shift & SELF << SIGNS
+                floats[np.uint64(target + x)] = -size if is_negative else size

@@ -33,12 +33,11 @@ from .layout import (
     uses_high_throughput,
 )
 from .markers import read_codestream
-from .packets import order_packets, read_packets
+from .packets import P_LENGTH, order_packets, read_packets
 from .parameters import Codestream, Component
 from .shelf import borrowed
-from .wavelet import synthesise
+from .wavelet import Run, synthesise
 
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 Region = tuple[int, int, int, int]
 Rectangle = tuple[int, int, int, int]
 
@@ -190,11 +189,11 @@ class _Image:
             coefficients[:] = 0
             self._decode_blocks(number, layout, pieces, tables[1], coefficients)
             indices = range(len(size.components))
-            planes = self.run(lambda index: _plane(layout, index, coefficients, targets), indices)
+            strips = None if self.run is run_serially else self.run
+            planes = self.run(lambda index: _plane(layout, index, coefficients, targets, strips), indices)
             if packaging.has_transform:
                 _undo_transform(number, layout, planes)
-            for index, (plane, out) in enumerate(zip(planes, outs, strict=True)):
-                self._store(layout, index, plane, out)
+            self.run(lambda index: self._store(layout, index, planes[index], outs[index]), indices)
 
     def _decode_blocks(
         self, number: int, layout: TileLayout, pieces: Table, blocks: Table, coefficients: NDArray[np.int32]
@@ -202,8 +201,7 @@ class _Image:
         chosen = np.flatnonzero((blocks[:, K_FIRST] >= 0) & (layout.bands[blocks[:, K_BAND], B_KEPT] != 0))
         if self.region is not None:
             chosen = chosen[self._needed(layout, blocks[chosen])]
-        tasks = [chosen] if self.run is run_serially else np.array_split(chosen, -(-len(chosen) // _BLOCKS_A_TASK) or 1)
-
+        tasks = [chosen] if self.run is run_serially else _deal(chosen, pieces[blocks[chosen, K_FIRST], P_LENGTH])
         decoder = decode_high_throughput_blocks if uses_high_throughput(layout) else decode_blocks
 
         def decode(task: NDArray[np.int64]) -> Any:
@@ -244,11 +242,20 @@ class _Image:
         store(np.ascontiguousarray(part), target, self.codestream.size.components[index])
 
 
+def _deal(chosen: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Cut blocks into tasks of about as many bytes each, a power of two: no thread waits long for another."""
+    count = 1 << (len(chosen) // _BLOCKS_A_TASK).bit_length()
+    order = chosen[np.argsort(-lengths, kind="stable")]
+    return [order[first::count] for first in range(min(count, len(order)))]
+
+
 def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
 
 
-def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targets: NDArray[np.int32]) -> NDArray[Any]:
+def _plane(
+    layout: TileLayout, index: int, coefficients: NDArray[np.int32], targets: NDArray[np.int32], strips: Run | None
+) -> NDArray[Any]:
     """Synthesise one component of a tile within its part of `targets`."""
     component = layout.components[index]
     x0, y0, x1, y1 = component.rectangles[-1]
@@ -263,6 +270,7 @@ def _plane(layout: TileLayout, index: int, coefficients: NDArray[np.int32], targ
             targets[own].view(kind),
             spare.view(kind),
             is_reversible=is_reversible,
+            run=strips,
         )
 
 

@@ -1,26 +1,11 @@
-"""The MQ arithmetic decoder (T.800 annex C), arranged so that most symbols cost one subtraction and one test.
+"""The MQ arithmetic decoder (T.800 annex C), without a branch on what no processor can foresee.
 
 `interval` and `code` are the registers A and C, scaled by 2^46 so that several bytes of the codestream wait below
-them. Both shrink by Qe with every more probable symbol, so their distance to the next event, `margin` =
-min(A - 0x8000, C), is kept apart: only when it falls below zero is there anything to do. Until then A and C are
-`interval + margin` and `code + margin`.
+them. Which symbol came, and what it does to the registers and to the state of its context, is selected by masks: a
+branch mispredicted costs as much as a symbol. The masks are `opaque`, since LLVM makes branches of selections.
 
-A caller holds the registers in local variables and decodes one symbol by
-
-    word = states[context]
-    margin -= word & ESTIMATE
-    bit = word & 1
-    if margin < 0:
-        word, interval, code, free, bit = settle(word, interval + margin, code + margin, free)
-        states[context] = word
-        if free >= SCALE:
-            code, free, position = refill(scratch, code, free, position)
-        margin = min(interval - HALF, code)
-        interval -= margin
-        code -= margin
-
-These lines stand wherever a symbol is decoded, and no array is handed over but when bytes are needed: Numba counts
-references to an array at each call, which costs more than the symbol.
+A decoder is a tuple of registers and pointers that helpers take and give back; all of them are inlined, so that it
+lives in processor registers during a coding pass. Between passes the registers lie in a `Coder`, behind the contexts.
 
 The bytes of a codeword segment lie in a buffer from index 1 on, between a 0 and `GUARD` bytes FF: FF followed by
 more than 8F is never stepped over, and words are loaded no further than seven bytes on, so no read leaves the buffer.
@@ -33,15 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined
-from .bits import has_full_byte, leading_zeros, load_word, swap_bytes
+from ..jit import always_inlined
+from .bits import has_full_byte, leading_zeros, load_word_at, opaque, pointer_to, swap_bytes
 
 Integers = NDArray[np.int64]
+Coder = NDArray[np.int64]
+"""One word a context, then the registers between two coding passes."""
+Decoder = Any
+"""(interval, code, free, position, contexts, scratch); the last two are pointers."""
 
-SCALE = 46
 GUARD = 10
 """Bytes FF after a codeword segment."""
-HALF = 0x8000 << SCALE
+_SCALE = 46
+_HALF = 0x8000 << _SCALE
 _NORMALISED = 2
 """Leading zeros of an interval from HALF on."""
 _STUFFED = 0x8F
@@ -49,8 +38,8 @@ CONTEXTS = 19
 ZERO, SIGN, MAGNITUDE, RUN, UNIFORM = 0, 9, 14, 17, 18
 """First contexts of each kind (T.800 table D.1 to D.5)."""
 
-M_MARGIN, M_INTERVAL, M_CODE, M_FREE, M_POSITION, M_SIZE = range(6)
-"""Registers between coding passes of one codeword segment."""
+M_INTERVAL, M_CODE, M_FREE, M_POSITION, M_SIZE = range(CONTEXTS, CONTEXTS + 5)
+"""Columns of a coder after its contexts."""
 
 # Qe, next after the more and the less probable symbol, whether the sense is switched (T.800 table C.2).
 _STATES = (
@@ -66,43 +55,98 @@ _STATES = (
     (0x0001, 45, 43, 0), (0x5601, 46, 46, 0),
 )  # fmt: skip
 
-_WORDS = [qe << SCALE | 2 * number + sense for number, (qe, *_) in enumerate(_STATES) for sense in range(2)]
+_WORDS = [qe << _SCALE | 2 * number + sense for number, (qe, *_) in enumerate(_STATES) for sense in range(2)]
 """The estimate Qe, scaled, above the number of the state and the more probable symbol."""
-ESTIMATE = -128
+_ESTIMATE = -128
 """Mask of the estimate in a word."""
-_NEXT = np.array(
+_CHANGES = np.array(
     [
-        _WORDS[follower]
-        for _, more, less, switch in _STATES
+        _WORDS[2 * number + sense] ^ _WORDS[follower]
+        for number, (_, more, less, switch) in enumerate(_STATES)
         for sense in range(2)
         for follower in (2 * less + (sense ^ switch), 2 * more + sense)
     ],
     np.int64,
 )
-"""By 2 * (state and sense) + whether the more probable symbol came: the next word."""
+"""By 2 * (state and sense) + whether the more probable symbol came: which bits of the word change."""
 _START = np.array([_WORDS[2 * {ZERO: 4, RUN: 3, UNIFORM: 46}.get(context, 0)] for context in range(CONTEXTS)], np.int64)
 """First words (T.800 table D.7)."""
 
 
-@inlined
-def reset_contexts(states: Integers) -> None:
+@always_inlined
+def reset_contexts(coder: Coder) -> None:
     """Put every context back to its first state (T.800 table D.7)."""
     for context in range(CONTEXTS):
-        states[context] = _START[context]
+        coder[context] = _START[context]
 
 
-@inlined
-def refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> tuple[Any, Any, Any]:
+@always_inlined
+def start_segment(scratch: NDArray[np.uint8], coder: Coder) -> None:
+    """Begin a codeword segment (T.800 C.3.5)."""
+    code, free, position = _refill(pointer_to(scratch), np.int64(0), np.int64(_SCALE + 15), np.int64(1))
+    coder[M_INTERVAL], coder[M_CODE], coder[M_FREE], coder[M_POSITION] = _HALF, code, free, position
+
+
+@always_inlined
+def resume(scratch: NDArray[np.uint8], coder: Coder) -> Decoder:
+    """Give the decoder as a coding pass left it."""
+    registers = coder[M_INTERVAL], coder[M_CODE], coder[M_FREE], coder[M_POSITION]
+    return (*registers, pointer_to(coder), pointer_to(scratch))
+
+
+@always_inlined
+def suspend(decoder: Decoder, coder: Coder) -> None:
+    """Keep the decoder for the next coding pass."""
+    coder[M_INTERVAL], coder[M_CODE], coder[M_FREE], coder[M_POSITION] = decoder[:4]
+
+
+@always_inlined
+def decode(decoder: Decoder, context: Any) -> tuple[Any, Decoder]:
+    """Decode one symbol (T.800 C.3.2, C.3.3); give it and the decoder."""
+    interval, code, free, position, contexts, scratch = decoder
+    word = contexts[context]
+    estimate = word & _ESTIMATE
+    place = np.uint64(2 * (word & 127))
+    interval -= estimate
+    code -= estimate
+    is_low = opaque(code >> 63)
+    is_less = is_low ^ opaque(interval - estimate) >> 63
+    bit = (word ^ is_less) & 1
+    # Where nothing is renormalised the state stays, too.
+    is_more = opaque((interval - _HALF) >> 63) & ~is_less
+    contexts[context] = word ^ (_CHANGES[place + np.uint64(1)] & is_more) ^ (_CHANGES[place] & is_less)
+    code += estimate & is_low
+    interval += (estimate - interval) & is_low
+    shift = leading_zeros(interval) - _NORMALISED
+    interval, code, free = interval << shift, code << shift, free + shift
+    if free >= _SCALE:
+        code, free, position = _refill(scratch, code, free, position)
+    return bit, (interval, code, free, position, contexts, scratch)
+
+
+@always_inlined
+def decode_skewed(decoder: Decoder, context: Any) -> tuple[Any, Decoder]:
+    """Decode one symbol of a context that surprises once in ten times or less, where a branch is foreseen."""
+    interval, code, free, position, contexts, scratch = decoder
+    word = contexts[context]
+    estimate = word & _ESTIMATE
+    if (interval - estimate - _HALF) | (code - estimate) >= 0:
+        return word & 1, (interval - estimate, code - estimate, free, position, contexts, scratch)
+    return decode(decoder, context)
+
+
+@always_inlined
+def _refill(scratch: Any, code: Any, free: Any, position: Any) -> tuple[Any, Any, Any]:
     """Put bytes below the code until fewer than eight bits are free (T.800 C.3.4); after FF a byte gives seven."""
-    word = load_word(scratch, position - 1)
+    word = load_word_at(scratch, position - 1)
     if not has_full_byte(word):
         count = free >> 3
         taken = swap_bytes(word) << np.uint64(8) >> np.uint64(64 - 8 * count)
         free &= 7
         return code + (np.int64(taken) << free), free, position + count
     while free >= 8:
-        byte = np.int64(scratch[np.uint64(position)])
-        if scratch[np.uint64(position - 1)] != 0xFF:
+        byte = np.int64(scratch[position])
+        if scratch[position - 1] != 0xFF:
             free -= 8
             position += 1
         elif byte <= _STUFFED:
@@ -113,28 +157,3 @@ def refill(scratch: NDArray[np.uint8], code: Any, free: Any, position: Any) -> t
             free -= 8
         code += byte << free
     return code, free, position
-
-
-@inlined
-def start_segment(scratch: NDArray[np.uint8], registers: Integers) -> None:
-    """Begin a codeword segment (T.800 C.3.5)."""
-    code, free, position = refill(scratch, np.int64(0), np.int64(SCALE + 15), np.int64(1))
-    registers[M_MARGIN], registers[M_INTERVAL], registers[M_CODE] = 0, HALF, code
-    registers[M_FREE], registers[M_POSITION] = free, position
-
-
-@inlined
-def settle(word: Any, interval: Any, code: Any, free: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """Finish a symbol whose margin fell below zero (T.800 C.3.2, C.3.3); give the state, registers and symbol.
-
-    All is selection, not branching: which symbol comes is what no processor can foresee.
-    """
-    estimate = word & ESTIMATE
-    is_low = code < 0
-    is_more_probable = np.int64((interval < estimate) == is_low)
-    code += estimate if is_low else 0
-    interval = estimate if is_low else interval
-    shift = leading_zeros(interval) - _NORMALISED
-    bit = (word & 1) ^ 1 ^ is_more_probable
-    word = _NEXT[np.uint64(2 * (word & 127) + is_more_probable)]
-    return word, interval << shift, code << shift, free + shift, bit

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DecodeError, UnsupportedPixels
-from ..jit import inlined, kernel
+from ..jit import kernel, routine
 from .layout import (
     C_ACROSS,
     C_BLOCK,
@@ -56,7 +56,7 @@ P_OFFSET, P_LENGTH, P_PASSES, P_NEXT, P_COLUMNS = range(5)
 """Columns of a piece: where its bytes lie, how many coding passes they hold, the block's next piece (-1: none)."""
 
 _OK, _TRUNCATED, _FULL, _BAD_TREE, _MANY_SETS = range(5)
-_BITS_BEFORE_BYPASS = 10
+PASSES_BEFORE_BYPASS = 10
 _MAXIMUM_LENGTH_BITS = 32
 _MAXIMUM_TREE_VALUE = 80
 _LEAST_LENGTH_BITS = 3
@@ -208,7 +208,7 @@ S_POSITION, S_END, S_BYTE, S_LEFT, S_FAILED, S_SIZE = range(6)
 """State of the header's bit reader: next byte, end, current byte, bits left of it, whether bits were missing."""
 
 
-@inlined
+@routine
 def _bit(data: NDArray[np.uint8], state: NDArray[np.int64]) -> Any:
     """Read one bit; after a byte FF only seven are used (T.800 B.10.1)."""
     if state[S_LEFT] == 0:
@@ -222,7 +222,7 @@ def _bit(data: NDArray[np.uint8], state: NDArray[np.int64]) -> Any:
     return (state[S_BYTE] >> state[S_LEFT]) & 1
 
 
-@inlined
+@routine
 def _bits(data: NDArray[np.uint8], state: NDArray[np.int64], count: Any) -> Any:
     value = np.int64(0)
     for _ in range(count):
@@ -230,7 +230,7 @@ def _bits(data: NDArray[np.uint8], state: NDArray[np.int64], count: Any) -> Any:
     return value
 
 
-@inlined
+@routine
 def _tree_value(
     data: NDArray[np.uint8], state: NDArray[np.int64], tree: Any, cell: Any, x: Any, y: Any, threshold: Any, path: Any
 ) -> Any:
@@ -256,35 +256,35 @@ def _tree_value(
     return tree[0, path[0]]
 
 
-@inlined
+@routine
 def _pass_count(data: NDArray[np.uint8], state: NDArray[np.int64]) -> Any:
     """Read the number of coding passes (T.800 table B.4)."""
     if _bit(data, state) == 0:
         return np.int64(1)
     if _bit(data, state) == 0:
         return np.int64(2)
-    count = _bits(data, state, 2)
+    count = _bits(data, state, np.int64(2))
     if count < 3:
         return 3 + count
-    count = _bits(data, state, 5)
+    count = _bits(data, state, np.int64(5))
     if count < 31:
         return 6 + count
-    return 37 + _bits(data, state, 7)
+    return 37 + _bits(data, state, np.int64(7))
 
 
-@inlined
+@routine
 def passes_in_segment(style: Any, first: Any, left: Any) -> Any:
     """Give how many of the `left` passes from pass `first` on end in the same codeword segment (T.800 D.4, D.6)."""
     if style & TERMINATE_ALL:
         return np.int64(1)
     if style & BYPASS:
-        if first < _BITS_BEFORE_BYPASS:
-            return min(left, _BITS_BEFORE_BYPASS - first)
-        return min(left, np.int64(2 if (first - _BITS_BEFORE_BYPASS) % 3 == 0 else 1))
+        if first < PASSES_BEFORE_BYPASS:
+            return min(left, PASSES_BEFORE_BYPASS - first)
+        return min(left, np.int64(2 if (first - PASSES_BEFORE_BYPASS) % 3 == 0 else 1))
     return left
 
 
-@inlined
+@routine
 def _log2(value: Any) -> Any:
     result = np.int64(0)
     while value > 1:
@@ -293,7 +293,7 @@ def _log2(value: Any) -> Any:
     return result
 
 
-@inlined
+@routine
 def _add_piece(pieces: Table, count: Any, block: Any, length: Any, passes: Any) -> None:
     """Append a piece to a block's chain; its offset is not known before the header ends."""
     pieces[count, P_OFFSET], pieces[count, P_LENGTH] = 0, length
@@ -306,7 +306,7 @@ def _add_piece(pieces: Table, count: Any, block: Any, length: Any, passes: Any) 
     block[K_PASSES] += passes
 
 
-@inlined
+@routine
 def _read_block(
     data: NDArray[np.uint8], state: NDArray[np.int64], block: Any, style: Any, pieces: Table, count: Any
 ) -> Any:
@@ -334,7 +334,7 @@ def _read_block(
     return count
 
 
-@inlined
+@routine
 def _read_cell(
     data: NDArray[np.uint8],
     state: NDArray[np.int64],
@@ -360,7 +360,7 @@ def _read_cell(
             if not is_included:
                 continue
             if block[K_PASSES] == 0:
-                threshold = 1
+                threshold = np.int64(1)
                 while _tree_value(data, state, trees[1], cell, x, y, threshold, path) >= threshold:
                     threshold += 1
                     if threshold > _MAXIMUM_TREE_VALUE:
@@ -374,7 +374,7 @@ def _read_cell(
     return count
 
 
-@inlined
+@routine
 def _next_range(ranges: Table, index: Any, position: Any) -> tuple[Any, Any]:
     """Give (index, position) of the range that holds the next packet: tile-parts end between packets."""
     while index + 1 < ranges.shape[0] and position >= ranges[index, 1]:
@@ -383,7 +383,7 @@ def _next_range(ranges: Table, index: Any, position: Any) -> tuple[Any, Any]:
     return index, position
 
 
-@inlined
+@routine
 def _skip_marker(data: NDArray[np.uint8], position: Any, end: Any, low: Any, length: Any) -> Any:
     """Give the position after a marker FF `low` of `length` bytes in all, if it is there."""
     if position + length <= end and data[position] == 0xFF and data[position + 1] == low:
@@ -405,18 +405,21 @@ def _read_packets(
     pieces: Table,
     has_eph: bool,
 ) -> tuple[Any, Any, Any]:
-    """Read all packets; give (status, byte offset, packet) at the end or at the first that is wrong."""
+    """Read all packets; give (status, byte offset, packet) at the end or at the first that is wrong.
+
+    Numbers handed to helpers are of a type: Numba compiles a helper once more for each literal.
+    """
     state, path = np.zeros(S_SIZE, np.int64), np.empty(_MAXIMUM_DEPTH, np.int64)
-    body, position = 0, bodies[0, 0]
+    body, position = np.int64(0), bodies[0, 0]
     is_packed = headers.shape[0] > 0
-    header, header_position = 0, headers[0, 0] if is_packed else np.int64(0)
-    count = 0
+    header, header_position = np.int64(0), headers[0, 0] if is_packed else np.int64(0)
+    count = np.int64(0)
     for packet in range(order.shape[0]):
         precinct, layer = order[packet, 0], order[packet, 1]
         row = resolutions[owner[precinct]]
         body, position = _next_range(bodies, body, position)
         end = bodies[body, 1]
-        position = _skip_marker(data, position, end, 0x91, 6)
+        position = _skip_marker(data, position, end, np.int64(0x91), np.int64(6))
         if is_packed:
             header, header_position = _next_range(headers, header, header_position)
         state[S_POSITION] = header_position if is_packed else position
@@ -435,7 +438,7 @@ def _read_packets(
             return _TRUNCATED, state[S_END], packet
         after = state[S_POSITION]
         if has_eph:
-            after = _skip_marker(data, after, state[S_END], 0x92, 2)
+            after = _skip_marker(data, after, state[S_END], np.int64(0x92), np.int64(2))
         if is_packed:
             header_position = after
         else:

@@ -10,45 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inlined, kernel
-from .contexts import ANY, AROUND, OWN, REFINED, SELF, SIGNS, VISITED
-from .mq import M_CODE, M_FREE, M_POSITION, Integers
-from .passes import Bytes, Magnitudes, spread
+from ..jit import routine
+from .contexts import ANY, AROUND, OWN, SELF, SIGNS, VISITED
+from .mq import M_CODE, M_FREE, M_POSITION, Coder
+from .passes import Bytes, Canvas, list_refined, spread
 
 
-@inlined
-def start_raw_segment(registers: Integers) -> None:
+@routine
+def start_raw_segment(coder: Coder) -> None:
     """Begin a raw codeword segment."""
-    registers[M_CODE], registers[M_FREE], registers[M_POSITION] = 0, 0, 1
+    coder[M_CODE], coder[M_FREE], coder[M_POSITION] = 0, 0, 1
 
 
-@inlined
-def _raw_bit(scratch: Bytes, registers: Integers) -> Any:
-    if registers[M_FREE] == 0:
-        former, byte = registers[M_CODE], np.int64(scratch[registers[M_POSITION]])
-        registers[M_FREE] = 7 if former == 0xFF else 8
+@routine
+def _raw_bit(scratch: Bytes, coder: Coder) -> Any:
+    if coder[M_FREE] == 0:
+        former, byte = coder[M_CODE], np.int64(scratch[coder[M_POSITION]])
+        coder[M_FREE] = 7 if former == 0xFF else 8
         if former == 0xFF and byte > 0x8F:
             byte = np.int64(0xFF)
-            registers[M_FREE] = 8
+            coder[M_FREE] = 8
         else:
-            registers[M_POSITION] += 1
-        registers[M_CODE] = byte
-    registers[M_FREE] -= 1
-    return registers[M_CODE] >> registers[M_FREE] & 1
+            coder[M_POSITION] += 1
+        coder[M_CODE] = byte
+    coder[M_FREE] -= 1
+    return coder[M_CODE] >> coder[M_FREE] & 1
 
 
-@kernel
-def raw_significance_pass(
-    flags: Integers,
-    magnitudes: Magnitudes,
-    width: int,
-    height: int,
-    value: int,
-    above: Any,
-    scratch: Bytes,
-    registers: Integers,
-) -> None:
+@routine
+def raw_significance_pass(canvas: Canvas, value: Any, scratch: Bytes, coder: Coder) -> None:
     """Read what is not significant but has significant neighbours."""
+    flags, magnitudes, width, height = canvas.flags, canvas.magnitudes, canvas.width, canvas.height
     pitch = np.uint64(width + 2)
     for top in range(0, height, 4):
         for column in range(width):
@@ -60,35 +52,19 @@ def raw_significance_pass(
             for row in range(min(4, height - top)):
                 near = word >> (3 * row)
                 if near & SELF == 0 and near & AROUND != 0:
-                    if _raw_bit(scratch, registers):
-                        sign = _raw_bit(scratch, registers)
+                    if _raw_bit(scratch, coder):
+                        sign = _raw_bit(scratch, coder)
                         magnitudes[top * width + 4 * column + row] = value
                         word |= (1 | sign << SIGNS) << (3 * row + 4)
                     word |= VISITED << (3 * row)
             flags[at] = word
             if (word ^ before) & OWN:
-                spread(flags, at, pitch, word, above)
+                spread(flags, at, pitch, word, canvas.above)
 
 
-@kernel
-def raw_refinement_pass(
-    flags: Integers,
-    magnitudes: Magnitudes,
-    width: int,
-    height: int,
-    half: int,
-    scratch: Bytes,
-    registers: Integers,
-) -> None:
+@routine
+def raw_refinement_pass(canvas: Canvas, half: Any, scratch: Bytes, coder: Coder) -> None:
     """Read one more bit of what was significant before this bit plane."""
-    for top in range(0, height, 4):
-        for column in range(width):
-            at = (width + 2) * ((top >> 2) + 1) + column + 1
-            word = flags[at]
-            if word & OWN == 0:
-                continue
-            for row in range(min(4, height - top)):
-                if word >> (3 * row) & (SELF | VISITED) == SELF:
-                    magnitudes[top * width + 4 * column + row] += half if _raw_bit(scratch, registers) else -half
-                    word |= REFINED << (3 * row)
-            flags[at] = word
+    for number in range(list_refined(canvas)):
+        place = canvas.listed[number] >> 2
+        canvas.magnitudes[place] += half if _raw_bit(scratch, coder) else -half

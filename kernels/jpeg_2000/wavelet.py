@@ -8,15 +8,21 @@ the one neighbour there is counts twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import kernel, routine
 
 Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+
+_STEPS_A_STRIP = 128
+"""At least: two rows a step, and the first one repeats what the strip above has done."""
 
 _ALPHA, _BETA, _GAMMA, _DELTA = (
     np.float32(-1.586134342059924),
@@ -29,11 +35,20 @@ _HIGH_GAIN = np.float32(1 / 1.230174104914001)
 """T.800 table F.4."""
 
 
-def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: Rows, *, is_reversible: bool) -> Rows:
+def synthesise(
+    coefficients: Rows,
+    rectangles: Rectangles,
+    target: Rows,
+    spare: Rows,
+    *,
+    is_reversible: bool,
+    run: Run | None = None,
+) -> Rows:
     """Give the samples (height, width) of the highest of the resolutions, int32 or float32, within `target`.
 
     `coefficients` is contiguous and of that shape; `rectangles` are (x0, y0, x1, y1) of each resolution. `target`
-    and `spare` hold as many words; all are of one type.
+    and `spare` hold as many words; all are of one type. `run(function, items)`, where it is given, may call the
+    function on strips of rows in parallel; the 9/7 wavelet, which lifts in place, is one strip.
     """
     # Resolutions take turns in two buffers, so that the last one lands in the target.
     buffers = (target, spare) if len(rectangles) % 2 else (spare, target)
@@ -44,14 +59,25 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
         if number == 0:
             out[:] = coefficients[: shape[0], : shape[1]]
         elif out.size and is_reversible:
-            _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
+            _in_strips(low, coefficients, out, x0 & 1, y0 & 1, run)
         elif out.size:
             _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)
         low = out
     return low
 
 
-@inlined
+def _in_strips(low: Rows, coefficients: Rows, out: Rows, parity_x: int, parity_y: int, run: Run | None) -> None:
+    """Synthesise one resolution by the 5/3 wavelet, strip by strip."""
+    steps = low.shape[0] + 1
+    strips = steps // _STEPS_A_STRIP
+    if run is None or strips < 2:
+        _synthesise_53(low, coefficients, out, parity_x, parity_y, 0, steps)
+        return
+    bounds = [steps * strip // strips for strip in range(strips + 1)]
+    run(lambda part: _synthesise_53(low, coefficients, out, parity_x, parity_y, *part), pairwise(bounds))
+
+
+@routine
 def _weave(first: Rows, second: Rows, out: Rows) -> None:
     """Put samples of both parities side by side; `first` has as many as `second`, or one more."""
     count = second.shape[0]
@@ -62,29 +88,29 @@ def _weave(first: Rows, second: Rows, out: Rows) -> None:
         out[2 * count] = first[count]
 
 
-@inlined
+@routine
 def _low_53(low: Any, before: Any, after: Any) -> Any:
     return low - ((before + after + 2) >> 2)
 
 
-@inlined
+@routine
 def _high_53(high: Any, before: Any, after: Any) -> Any:
     return high + ((before + after) >> 1)
 
 
-@inlined
+@routine
 def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _low_53(low[x], above[x], below[x])
 
 
-@inlined
+@routine
 def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
     for x in range(out.shape[0]):
         out[x] = _high_53(high[x], above[x], below[x])
 
 
-@inlined
+@routine
 def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
     lows, highs = low.shape[0], high.shape[0]
@@ -113,7 +139,7 @@ def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
         _weave(even[:lows], odd[:highs], out)
 
 
-@inlined
+@routine
 def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     """Give the samples of the other parity, `count` in all, before and after sample `index`."""
     before, after = index - 1 + offset, index + offset
@@ -124,7 +150,7 @@ def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     return before, after
 
 
-@inlined
+@routine
 def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise row `y` of the coefficients, low ones first, into `out`."""
     lows_y, lows_x = low.shape
@@ -145,23 +171,28 @@ def _synthesise_53(
     out: NDArray[np.int32],
     parity_x: int,
     parity_y: int,
+    first: int,
+    end: int,
 ) -> None:
-    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
+    """Synthesise steps `first` to `end` of one resolution: `low` and the three bands of `coefficients` into `out`.
 
-    Rows are read as columns need them: one low row and two high ones are kept, not all.
+    Step i gives low row i and the high row before it; there is one step more than low rows. Rows are read as columns
+    need them: one low row and two high ones are kept, not all. Other strips may be written meanwhile: of the strip
+    above, its last low row is made once more, in `border`.
     """
     lows = low.shape[0]
     height, width = out.shape
     highs = height - lows
     even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
     row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
+    border = np.empty(width, np.int32)
     if height == 1:
-        _read_row_53(low, coefficients, 0, even, odd, row, parity_x)
+        _read_row_53(low, coefficients, np.int64(0), even, odd, row, parity_x)
         for x in range(width):
             out[0, x] = row[x] >> parity_y
         return
-    read = 0
-    for i in range(lows + 1):
+    read = np.int64(max(0, first - 2 + parity_y))
+    for i in range(max(0, first - 1), end):
         high = i - 1 + parity_y
         if i < lows:
             before, after = _neighbours(i, parity_y, highs)
@@ -169,22 +200,23 @@ def _synthesise_53(
                 _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
                 read += 1
             _read_row_53(low, coefficients, i, even, odd, row, parity_x)
-            _low_line_53(out[2 * i + parity_y], row, kept[before & 1], kept[after & 1])
-        if 0 <= high < highs:
+            line = border if i < first else out[2 * i + parity_y]
+            _low_line_53(line, row, kept[before & 1], kept[after & 1])
+        if i >= first and 0 <= high < highs:
             # Both low rows around this high one are there.
             before, after = _neighbours(high, 1 - parity_y, lows)
-            _high_line_53(
-                out[2 * high + 1 - parity_y], kept[high & 1], out[2 * before + parity_y], out[2 * after + parity_y]
-            )
+            above = border if before < first else out[2 * before + parity_y]
+            below = border if after < first else out[2 * after + parity_y]
+            _high_line_53(out[2 * high + 1 - parity_y], kept[high & 1], above, below)
 
 
-@inlined
+@routine
 def _lift_line(line: Rows, above: Rows, below: Rows, weight: Any) -> None:
     for x in range(line.shape[0]):
         line[x] -= weight * (above[x] + below[x])
 
 
-@inlined
+@routine
 def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
     """Subtract weight * (both neighbours of the other parity) from each sample of a row (F.3.8.2)."""
     end = min(target.shape[0], source.shape[0] - offset)
@@ -199,13 +231,13 @@ def _lift(target: Rows, source: Rows, offset: Any, weight: Any) -> None:
         target[last] -= weight * (source[source.shape[0] - 1] + source[source.shape[0] - 1])
 
 
-@inlined
+@routine
 def _scale(target: Rows, source: Rows, weight: Any) -> None:
     for x in range(target.shape[0]):
         target[x] = weight * source[x]
 
 
-@inlined
+@routine
 def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.2)."""
     _scale(even, low, _LOW_GAIN)
@@ -220,7 +252,7 @@ def _row_97(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any
         _weave(even, odd, out)
 
 
-@inlined
+@routine
 def _lift_between(out: Rows, y: Any, weight: Any) -> None:
     """Lift row `y`, if there is one, by the rows above and below it."""
     last = out.shape[0] - 1
@@ -230,7 +262,7 @@ def _lift_between(out: Rows, y: Any, weight: Any) -> None:
         _lift_line(out[y], out[above], out[below], weight)
 
 
-@inlined
+@routine
 def _read_row_97(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
     """Synthesise row `y` of the coefficients, low ones first, into `out`."""
     lows_y, lows_x = low.shape
@@ -261,7 +293,7 @@ def _synthesise_97(
     even, odd = np.empty(lows_x, np.float32), np.empty(width - lows_x, np.float32)
     row = np.empty(width, np.float32)
     if height == 1:
-        _read_row_97(low, coefficients, 0, even, odd, row, parity_x)
+        _read_row_97(low, coefficients, np.int64(0), even, odd, row, parity_x)
         _scale(out[0], row, np.float32(0.5) if parity_y else np.float32(1))
         return
     for y in range(height + 4):

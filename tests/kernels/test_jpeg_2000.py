@@ -13,10 +13,11 @@ import pytest
 from filmless.engine.encapsulation import locate_frames, read_codestream
 from filmless.engine.parse import extended_offset_table, parse_instance
 from filmless.errors import DecodeError, FilmlessError, OutOfRange, UnsupportedPixels
-from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, markers
+from filmless.kernels.jpeg_2000 import decode_components, decode_jpeg_2000, markers, wavelet
 from filmless.storage.pool import run_all
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from jpeg_2000_streams import STREAMS
 from PIL import Image
 
 SYNTAXES = {f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203)}
@@ -130,6 +131,29 @@ def test_a_large_image_comes_back_from_the_thread_pool():
 
 
 @settings(max_examples=60)
+@given(
+    st.integers(1, 40), st.integers(1, 60), st.integers(0, 1), st.integers(0, 1), st.integers(1, 9), st.integers(0, 99)
+)
+def test_a_resolution_in_strips_is_that_in_one(width, height, parity_x, parity_y, steps, seed):
+    rng = np.random.default_rng(seed)
+    coefficients = rng.integers(-999, 999, (height, width)).astype(np.int32)
+    rectangles = tuple(
+        tuple(-(-number >> shift) for number in (parity_x, parity_y, parity_x + width, parity_y + height))
+        for shift in (1, 0)
+    )
+
+    def synthesised(run):
+        target, spare = np.empty(width * height, np.int32), np.empty(width * height, np.int32)
+        return wavelet.synthesise(coefficients, rectangles, target, spare, is_reversible=True, run=run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wavelet, "_STEPS_A_STRIP", steps)
+        in_strips = synthesised(lambda function, items: [function(item) for item in reversed(list(items))])
+
+    assert np.array_equal(in_strips, synthesised(None))
+
+
+@settings(max_examples=60)
 @given(KINDS, SIZES, DEPTHS, st.sampled_from([(), (3,)]), st.integers(1, 6), st.integers(0, 99))
 def test_high_throughput_images_come_back(kind, size, depth, samples, resolutions, seed):
     image = picture(kind, size + samples, np.dtype(depth[0]), depth[1], seed)
@@ -233,6 +257,7 @@ DAMAGED = [
     encode(picture("ramp", (40, 33), np.dtype("u2"), 16), reversible=False, level=40),
     encode_high_throughput(picture("noise", (21, 37), np.dtype("u2"), 12)),
     encode_high_throughput(picture("sparse", (40, 40, 3), np.dtype("u1"), 8)),
+    *STREAMS.values(),
 ]
 
 
