@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
 from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
-from .high_throughput import Values, decode_cleanup
+from .high_throughput import (
+    EVENT_BYTES,
+    MAXIMUM_SUFFIX,
+    ROW_WORDS,
+    ROWS,
+    Values,
+    decode_cleanup,
+    value_pitch,
+)
 from .high_throughput_refinement import refine
 from .layout import (
     B_PLANES,
@@ -32,9 +40,10 @@ from .packets import P_LENGTH, P_NEXT, P_OFFSET
 from .parameters import VERTICALLY_CAUSAL
 from .unstuffing import GUARD, Bytes
 
-_QUADS = MAXIMUM_BLOCK
-"""At least (quads across + 3) * (quads down + 1) of any block."""
-_VALUES = 2 * MAXIMUM_BLOCK + 16
+_FLAGS = 2 * MAXIMUM_BLOCK + 16
+"""At least (width + 2) * (height + 2) of any block."""
+_VALUES = 8 * MAXIMUM_BLOCK
+"""Rows of a block 4 wide and 1024 high take 32 words."""
 _MAGNITUDE = 0x7FFFFFFF
 
 
@@ -54,8 +63,9 @@ def decode_high_throughput_blocks(
     """
     longest = longest_block(pieces, blocks, chosen)
     scratch, stream = np.zeros(longest + GUARD, np.uint8), np.empty(longest + 2 * GUARD, np.uint8)
-    quads, values = np.empty(_QUADS, np.int32), np.empty(_VALUES, np.int32)
-    flags = np.empty(_VALUES, np.uint8)
+    vlc = np.empty(MAXIMUM_SUFFIX + 2 * GUARD, np.uint8)
+    rows, events = np.empty((ROWS, ROW_WORDS), np.int32), np.empty(EVENT_BYTES, np.uint8)
+    values, flags = np.empty(_VALUES, np.int32), np.empty(_FLAGS, np.uint8)
     floats = coefficients.view(np.float32)
     for number in chosen:
         block = blocks[number]
@@ -67,10 +77,11 @@ def decode_high_throughput_blocks(
         if plane < 0 or (refinements and plane < 1):
             return number
         width, height = block[K_WIDTH], block[K_HEIGHT]
-        pitch = (width + 1) & ~1
+        pitch = value_pitch(width)
         cleanup, total = _gather(data, pieces, block[K_FIRST], scratch)
+        largest = block[K_MISSING] + 2
         if not decode_cleanup(
-            scratch, 0, cleanup, width, height, plane, block[K_MISSING] + 2, quads, values, pitch, stream
+            scratch, cleanup, width, height, plane, largest, rows, events, values, pitch, vlc, stream
         ):
             return number
         if refinements:
