@@ -1,6 +1,6 @@
 """Sixteen 32-bit integers as one value in a kernel, for loops that the compiler does not turn into vectors by itself.
 
-`load_lanes` and its kin give a value of sixteen lanes; the operators `+ - * & | << >>` take two of them, or one and
+`load_lanes` and its kin give a value of sixteen lanes; the operators `+ - * & | ^ << >>` take two of them, or one and
 an integer for all lanes, and wrap like int32. LLVM's own vector types are behind it: one register with AVX-512, two
 with AVX2, four with SSE or NEON. Loads and stores check nothing: the caller proves that all sixteen places are in the
 array.
@@ -71,6 +71,7 @@ _define(operator.sub, lambda builder: builder.sub)
 _define(operator.mul, lambda builder: builder.mul)
 _define(operator.and_, lambda builder: builder.and_)
 _define(operator.or_, lambda builder: builder.or_)
+_define(operator.xor, lambda builder: builder.xor)
 _define(operator.lshift, lambda builder: builder.shl)
 _define(operator.rshift, lambda builder: builder.ashr)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
+from ..lanes import LANES, load_lanes, store_lanes
 from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
 from .high_throughput import (
     EVENT_BYTES,
@@ -89,15 +90,12 @@ def decode_high_throughput_blocks(
             has_both = refinements == 2
             refine(scratch, cleanup, total, width, height, plane - 1, has_both, is_causal, values, pitch, flags, stream)
         target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
-        if band[B_REVERSIBLE]:
-            for y in range(height):
-                row = coefficients[target + y * band[B_STRIDE] : target + y * band[B_STRIDE] + width]
-                _store_integers(row, values[y * pitch : y * pitch + width])
-        else:
-            step = np.float32(0.5) * steps[block[K_BAND]]
-            for y in range(height):
-                line = floats[target + y * band[B_STRIDE] : target + y * band[B_STRIDE] + width]
-                _store_floats(line, values[y * pitch : y * pitch + width], step)
+        for y in range(height):
+            row = target + y * band[B_STRIDE]
+            if band[B_REVERSIBLE]:
+                _store_integers(coefficients, row, width, values, y * pitch)
+            else:
+                _store_floats(floats, row, width, values, y * pitch, np.float32(0.5) * steps[block[K_BAND]])
     return ALL_DECODED
 
 
@@ -114,14 +112,23 @@ def _gather(data: Bytes, pieces: Table, piece: Any, scratch: Bytes) -> tuple[Any
 
 
 @inlined
-def _store_integers(row: NDArray[np.int32], values: Values) -> None:
-    for x in range(row.shape[0]):
-        magnitude = (values[x] & _MAGNITUDE) >> 1
-        row[x] = -magnitude if values[x] < 0 else magnitude
+def _store_integers(target: NDArray[np.int32], at: Any, width: Any, values: Values, first: Any) -> None:
+    """Write a row of signed coefficients without their fraction bit."""
+    whole = width & -LANES
+    for x in range(0, whole, LANES):
+        value = load_lanes(values, first + x)
+        sign = value >> 31
+        store_lanes(target, at + x, ((value & _MAGNITUDE) >> 1 ^ sign) - sign)
+    for x in range(whole, width):
+        value = np.int64(values[first + x])
+        magnitude = (value & _MAGNITUDE) >> 1
+        target[at + x] = -magnitude if value < 0 else magnitude
 
 
 @inlined
-def _store_floats(row: NDArray[np.float32], values: Values, step: Any) -> None:
-    for x in range(row.shape[0]):
-        magnitude = np.float32(values[x] & _MAGNITUDE) * step
-        row[x] = -magnitude if values[x] < 0 else magnitude
+def _store_floats(target: NDArray[np.float32], at: Any, width: Any, values: Values, first: Any, step: Any) -> None:
+    """Write a row of signed coefficients in the unit of samples (T.800 equation E-6, r = 1/2)."""
+    for x in range(width):
+        value = values[first + x]
+        magnitude = np.float32(value & _MAGNITUDE) * step
+        target[at + x] = -magnitude if value < 0 else magnitude
