@@ -16,9 +16,10 @@ from .high_throughput import (
     ROW_WORDS,
     ROWS,
     Values,
-    decode_cleanup,
+    decode_cleanups,
     value_pitch,
 )
+from .high_throughput_quads import LARGEST, PLANE, STATE_WORDS
 from .high_throughput_refinement import refine
 from .layout import (
     B_PLANES,
@@ -62,41 +63,62 @@ def decode_high_throughput_blocks(
 
     Coefficients of the 9/7 wavelet are float32, written as their bits.
     """
-    longest = longest_block(pieces, blocks, chosen)
-    scratch, stream = np.zeros(longest + GUARD, np.uint8), np.empty(longest + 2 * GUARD, np.uint8)
-    vlc = np.empty(MAXIMUM_SUFFIX + 2 * GUARD, np.uint8)
-    rows, events = np.empty((ROWS, ROW_WORDS), np.int32), np.empty(EVENT_BYTES, np.uint8)
-    values, flags = np.empty(_VALUES, np.int32), np.empty(_FLAGS, np.uint8)
     floats = coefficients.view(np.float32)
-    for number in chosen:
-        block = blocks[number]
-        band = bands[block[K_BAND]]
-        plane = band[B_PLANES] - 1 - block[K_MISSING]
-        if block[K_PASSES] == 0:
-            continue
-        refinements = (block[K_PASSES] - 1) % 3
-        if plane < 0 or (refinements and plane < 1):
-            return number
-        width, height = block[K_WIDTH], block[K_HEIGHT]
-        pitch = value_pitch(width)
-        cleanup, total = _gather(data, pieces, block[K_FIRST], scratch)
-        largest = block[K_MISSING] + 2
-        if not decode_cleanup(
-            scratch, cleanup, width, height, plane, largest, rows, events, values, pitch, vlc, stream
-        ):
-            return number
-        if refinements:
-            is_causal = band[B_STYLE] & VERTICALLY_CAUSAL != 0
-            has_both = refinements == 2
-            refine(scratch, cleanup, total, width, height, plane - 1, has_both, is_causal, values, pitch, flags, stream)
-        target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
-        for y in range(height):
-            row = target + y * band[B_STRIDE]
-            if band[B_REVERSIBLE]:
-                _store_integers(coefficients, row, width, values, y * pitch)
-            else:
-                _store_floats(floats, row, width, values, y * pitch, np.float32(0.5) * steps[block[K_BAND]])
+    longest = longest_block(pieces, blocks, chosen)
+    scratch, streams = np.zeros((2, longest + GUARD), np.uint8), np.empty((2, longest + 2 * GUARD), np.uint8)
+    vlc = np.empty((2, MAXIMUM_SUFFIX + 2 * GUARD), np.uint8)
+    rows, events = np.empty((2, ROWS, ROW_WORDS), np.int32), np.empty((2, EVENT_BYTES), np.uint8)
+    values, flags = np.empty((2, _VALUES), np.int32), np.empty(_FLAGS, np.uint8)
+    states, cleanups, totals = np.zeros((2, STATE_WORDS), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    begun, numbers = np.int64(0), np.zeros(2, np.int64)
+    while begun < chosen.shape[0]:
+        count = np.int64(0)
+        while count < 2 and begun < chosen.shape[0]:
+            number = chosen[begun]
+            if blocks[number, K_PASSES] > 0:
+                if count == 1 and not _is_as_large(blocks[numbers[0]], blocks[number]):
+                    break
+                state = states[count]
+                plane = bands[blocks[number, K_BAND], B_PLANES] - 1 - blocks[number, K_MISSING]
+                state[PLANE], state[LARGEST] = plane, blocks[number, K_MISSING] + 2
+                if plane < ((blocks[number, K_PASSES] - 1) % 3 != 0):
+                    return number
+                cleanups[count], totals[count] = _gather(data, pieces, blocks[number, K_FIRST], scratch[count])
+                numbers[count] = number
+                count += 1
+            begun += 1
+        if count == 0:
+            break
+        width, height = blocks[numbers[0], K_WIDTH], blocks[numbers[0], K_HEIGHT]
+        wrong = decode_cleanups(
+            count, scratch, cleanups, width, height, states, rows, events, vlc, streams, values
+        )
+        if wrong >= 0:
+            return numbers[wrong]
+        for which in range(count):
+            block = blocks[numbers[which]]
+            band = bands[block[K_BAND]]
+            plane, refinements = states[which, PLANE], (block[K_PASSES] - 1) % 3
+            if refinements:
+                is_causal = band[B_STYLE] & VERTICALLY_CAUSAL != 0
+                refine(
+                    scratch[which], cleanups[which], totals[which], width, height, plane - 1, refinements == 2, is_causal,
+                    values[which], value_pitch(width), flags, streams[which]
+                )
+            target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
+            for y in range(height):
+                row, own = target + y * band[B_STRIDE], y * value_pitch(width)
+                if band[B_REVERSIBLE]:
+                    _store_integers(coefficients, row, width, values[which], own)
+                else:
+                    step = np.float32(0.5) * steps[block[K_BAND]]
+                    _store_floats(floats, row, width, values[which], own, step)
     return ALL_DECODED
+
+
+@inlined
+def _is_as_large(one: Any, other: Any) -> Any:
+    return one[K_WIDTH] == other[K_WIDTH] and one[K_HEIGHT] == other[K_HEIGHT]
 
 
 @inlined

@@ -37,6 +37,16 @@ from .high_throughput_tables import (
 from .unstuffing import Bytes
 
 Words = NDArray[np.int32]
+State = NDArray[np.int64]
+
+(
+    END, KNOWN, EVENT_PLACE, EVENT_WORD, EVENT_COUNT, RUN_TABLE,
+    VLC_LENGTH, EVENT, PLACE, BITS, COUNT,
+    MAGNITUDE_BITS, POSITION, PLANE, LARGEST, STATE_WORDS,
+) = range(16)
+"""Where a block's cleanup pass stands. MEL: where its bytes end, events known, the next byte, bits taken and their
+number, and the part of the table. VLC: bytes, events used, the next byte, bits taken and their number. MagSgn: bits, and
+bits used. Then the bit plane coded, and the most bits a value may take."""
 
 _0, _1, _3, _7, _15, _63 = (np.uint64(number) for number in (0, 1, 3, 7, 15, 63))
 _REFILLED = np.uint64(56)
@@ -52,14 +62,14 @@ _U_FIRST, _U_SECOND, _U_TOTAL = np.uint64(U_FIRST), np.uint64(U_SECOND), np.uint
 
 
 @always_inlined
-def decode_events(
-    data: Bytes, end: Any, wanted: Any, events: Bytes, known: Any, place: Any, word: Any, count: Any, state: Any
-) -> tuple[Any, Any, Any, Any, Any]:
-    """Decode MEL codewords until `wanted` events are known; give what changes: `known` and all after it.
+def decode_events(data: Bytes, wanted: Any, events: Bytes, state: State) -> None:
+    """Decode MEL codewords until `wanted` events are known, a bit each; `events` has zeros from there on.
 
-    `events` has zeros from bit `known` on. `word` has `count` bits to come, and the last byte taken above bit 48.
     Bytes are taken highest bit first, seven bits from one after FF, and FF for ever after the end (7.1.3).
     """
+    known, place, end = state[KNOWN], state[EVENT_PLACE], state[END]
+    # The bits to come, and above bit 48 the last byte taken.
+    word, count, table = state[EVENT_WORD], state[EVENT_COUNT], state[RUN_TABLE]
     while known < wanted:
         while count < RUN_BITS:
             byte = np.int64(0xFF)
@@ -72,14 +82,47 @@ def decode_events(
             size = 7 if word >> 48 == 0xFF else 8
             word = byte << 48 | (word << size | byte & 0xFF >> 8 - size) & 0xFFFFFFFFFFFF
             count += size
-        run = np.int64(RUNS[np.uint64(state + (word >> (count - RUN_BITS) & 63))])
+        run = np.int64(RUNS[np.uint64(table + (word >> (count - RUN_BITS) & 63))])
         count -= run & 7
-        state = run >> RUN_STATE
+        table = run >> RUN_STATE
         known += run >> RUN_EVENTS & 63
         is_one = run >> RUN_ONE & 1
         events[known >> 3] |= is_one << (known & 7)
         known += is_one
-    return known, place, word, count, state
+    state[KNOWN], state[EVENT_PLACE] = known, place
+    state[EVENT_WORD], state[EVENT_COUNT], state[RUN_TABLE] = word, count, table
+
+
+@always_inlined
+def decode_quad_rows(
+    streams: NDArray[np.uint8],
+    across: Any,
+    is_first: Any,
+    above: NDArray[np.int32],
+    quads: NDArray[np.int32],
+    events: NDArray[np.uint8],
+    states: NDArray[np.int64],
+) -> None:
+    """Decode a row of `across` quads of two blocks, into `quads[:, 1:]`; `above` are the rows above, zeros for none."""
+    kind = np.uint64(0 if is_first else ROW_ENTRIES)
+    one, other = states[0], states[1]
+    above_1, quads_1, stream_1, events_1, length_1 = above[0], quads[0], streams[0], events[0], one[VLC_LENGTH]
+    above_2, quads_2, stream_2, events_2, length_2 = above[1], quads[1], streams[1], events[1], other[VLC_LENGTH]
+    event_1, place_1, bits_1, count_1 = one[EVENT], one[PLACE], np.uint64(one[BITS]), np.uint64(one[COUNT])
+    event_2, place_2, bits_2, count_2 = other[EVENT], other[PLACE], np.uint64(other[BITS]), np.uint64(other[COUNT])
+    left_1, corner_1, upper_1 = _0, _0, np.uint64(above_1[1])
+    left_2, corner_2, upper_2 = _0, _0, np.uint64(above_2[1])
+    for x in range(0, across, 2):
+        event_1, place_1, bits_1, count_1, left_1, corner_1, upper_1 = _decode_pair(
+            stream_1, length_1, across, is_first, kind, above_1, quads_1, events_1, x,
+            event_1, place_1, bits_1, count_1, left_1, corner_1, upper_1,
+        )
+        event_2, place_2, bits_2, count_2, left_2, corner_2, upper_2 = _decode_pair(
+            stream_2, length_2, across, is_first, kind, above_2, quads_2, events_2, x,
+            event_2, place_2, bits_2, count_2, left_2, corner_2, upper_2,
+        )
+    one[EVENT], one[PLACE], one[BITS], one[COUNT] = event_1, place_1, np.int64(bits_1), np.int64(count_1)
+    other[EVENT], other[PLACE], other[BITS], other[COUNT] = event_2, place_2, np.int64(bits_2), np.int64(count_2)
 
 
 @always_inlined
@@ -89,67 +132,69 @@ def _from_above(corner: Any, upper: Any, right: Any) -> Any:
 
 
 @always_inlined
-def decode_quad_row(
+def _decode_pair(
     stream: Bytes,
     length: Any,
     across: Any,
     is_first: Any,
+    kind: Any,
     above: Words,
     quads: Words,
     events: Bytes,
+    x: Any,
     event: Any,
     place: Any,
     bits: Any,
     count: Any,
-) -> tuple[Any, Any, Any, Any]:
-    """Decode `across` quads into `quads[1:]`; give what changes: `event` and all after it.
+    left: Any,
+    corner: Any,
+    upper: Any,
+) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    """Decode quads `x` and `x + 1`, of which the second may be none; give what changes: `event` and all after it.
 
-    `above` is the row of quads above, zeros for the first. `bits` are `count` bits of the VLC stream, and more of
-    which `count` knows nothing; at byte `place` of the stream they go on. A pair takes 30 bits at most.
+    `bits` are `count` bits of the VLC stream, and more of which `count` knows nothing; at byte `place` of the stream
+    they go on. A pair takes 30 bits at most.
     """
-    kind = np.uint64(0 if is_first else ROW_ENTRIES)
-    left, corner, upper = np.uint64(0), np.uint64(0), np.uint64(above[1])
-    for x in range(0, across, 2):
-        bits |= load_word(stream, place) << count
-        place = min(place + np.int64((_63 - count) >> _3), length)
-        count |= _REFILLED
-        happened = load_word(events, event >> 3) >> np.uint64(event & 7)
+    bits |= load_word(stream, place) << count
+    place = min(place + np.int64((_63 - count) >> _3), length)
+    count |= _REFILLED
+    happened = load_word(events, event >> 3) >> np.uint64(event & 7)
 
-        before, right = upper, np.uint64(above[np.uint64(x + 2)])
-        context = left | _from_above(corner, upper, right)
-        is_event = np.uint64(context == _0)
-        first = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
-        first &= (is_event & ~happened) - _1
-        happened >>= is_event
-        event += np.int64(is_event)
-        bits >>= first & _LENGTH_BITS
-        count -= first & _LENGTH_BITS
+    before, right = upper, np.uint64(above[np.uint64(x + 2)])
+    context = left | _from_above(corner, upper, right)
+    is_event = np.uint64(context == _0)
+    first = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
+    first &= (is_event & ~happened) - _1
+    happened >>= is_event
+    event += np.int64(is_event)
+    bits >>= first & _LENGTH_BITS
+    count -= first & _LENGTH_BITS
 
-        corner, upper = right, np.uint64(above[np.uint64(x + 3)])
-        context = first & _CONTEXT_BITS | _from_above(before, corner, upper)
-        is_there = np.uint64(x + 1 < across)
-        is_event = np.uint64(context == _0) & is_there
-        second = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
-        second &= (is_event & ~happened | (is_there ^ _1)) - _1
-        happened >>= is_event
-        event += np.int64(is_event)
-        bits >>= second & _LENGTH_BITS
-        count -= second & _LENGTH_BITS
-        left = second & _CONTEXT_BITS
+    corner, upper = right, np.uint64(above[np.uint64(x + 3)])
+    context = first & _CONTEXT_BITS | _from_above(before, corner, upper)
+    is_there = np.uint64(x + 1 < across)
+    is_event = np.uint64(context == _0) & is_there
+    second = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
+    second &= (is_event & ~happened | (is_there ^ _1)) - _1
+    happened >>= is_event
+    event += np.int64(is_event)
+    bits >>= second & _LENGTH_BITS
+    count -= second & _LENGTH_BITS
+    left = second & _CONTEXT_BITS
 
-        mode = first & _U_OFFSET | (second & _U_OFFSET) << _1
-        if is_first and mode == _BOTH_OFFSETS:
-            mode += _U_MODE << (happened & _1 ^ _1)
-            event += 1
-        pair = np.uint64(U_PAIRS[mode + (bits & _U_BITS)])
-        rest = bits >> (pair & _7)
-        suffix = pair >> _U_FIRST_SUFFIX & _7
-        first |= ((pair >> _U_FIRST & _15) + (rest & ((_1 << suffix) - _1))) << _U
-        rest >>= suffix
-        suffix = pair >> _U_SECOND_SUFFIX & _7
-        second |= ((pair >> _U_SECOND & _15) + (rest & ((_1 << suffix) - _1))) << _U
-        bits >>= pair >> _U_TOTAL
-        count -= pair >> _U_TOTAL
-        quads[np.uint64(x + 1)] = np.int32(first)
-        quads[np.uint64(x + 2)] = np.int32(second)
-    return event, place, bits, count
+    mode = first & _U_OFFSET | (second & _U_OFFSET) << _1
+    if is_first and mode == _BOTH_OFFSETS:
+        mode += _U_MODE << (happened & _1 ^ _1)
+        event += 1
+    pair = np.uint64(U_PAIRS[mode + (bits & _U_BITS)])
+    rest = bits >> (pair & _7)
+    suffix = pair >> _U_FIRST_SUFFIX & _7
+    first |= ((pair >> _U_FIRST & _15) + (rest & ((_1 << suffix) - _1))) << _U
+    rest >>= suffix
+    suffix = pair >> _U_SECOND_SUFFIX & _7
+    second |= ((pair >> _U_SECOND & _15) + (rest & ((_1 << suffix) - _1))) << _U
+    bits >>= pair >> _U_TOTAL
+    count -= pair >> _U_TOTAL
+    quads[np.uint64(x + 1)] = np.int32(first)
+    quads[np.uint64(x + 2)] = np.int32(second)
+    return event, place, bits, count, left, corner, upper
