@@ -17,29 +17,33 @@ from numpy.typing import NDArray
 from ..jit import inlined, kernel
 from ..lanes import LANES
 from .high_throughput_quads import (
+    BLOCK_ROWS,
+    CONTEXTS,
     END,
     EVENT,
+    EVENT_BYTES,
     EVENT_PLACE,
     LARGEST,
+    LEFT_BELOW,
+    LENGTHS,
     MAGNITUDE_BITS,
+    MAGNITUDE_POSITION,
+    MAXIMUM_SUFFIX,
     PLANE,
-    POSITION,
-    VLC_LENGTH,
+    QUADS,
+    RIGHT_BELOW,
+    ROW_WORDS,
+    VLC_BITS,
+    VLC_BYTES,
     State,
     decode_events,
     decode_quad_rows,
 )
-from .high_throughput_values import decode_value_row, find_lengths
+from .high_throughput_tables import NO_QUAD
+from .high_throughput_values import decode_value_row, find_contexts, find_lengths
 from .unstuffing import GUARD, Bytes, unstuff_backward, unstuff_forward
 
 Values = NDArray[np.int32]
-
-MAXIMUM_SUFFIX = 4079
-EVENT_BYTES = 512
-"""More than a bit for each quad of a block and each pair of its first row, and those decoded ahead."""
-QUADS, ROWS, ROW_WORDS = 3, 5, 576
-"""Rows of scratch: those of `find_lengths`, then two of quads, of the most across (512) and lanes beyond."""
-
 
 @inlined
 def value_pitch(width: Any) -> Any:
@@ -48,7 +52,7 @@ def value_pitch(width: Any) -> Any:
 
 
 @inlined
-def _start(data: Bytes, length: Any, vlc: Bytes, magnitudes: Bytes, state: State) -> Any:
+def _start(data: Bytes, length: Any, across: Any, vlc: Bytes, magnitudes: Bytes, state: State) -> Any:
     """Unstuff the streams of the cleanup pass in `data[:length]`; say whether they can be there."""
     if length < 2:
         return False
@@ -61,7 +65,9 @@ def _start(data: Bytes, length: Any, vlc: Bytes, magnitudes: Bytes, state: State
     taken = np.int64(3 if high & 7 == 7 else 4)
     high &= (1 << taken) - 1
     state[:PLANE] = 0
-    state[VLC_LENGTH] = unstuff_backward(data, start, length - 2, np.uint64(high), taken, last | 15 > 0x8F, vlc)
+    vlc_length = unstuff_backward(data, start, length - 2, np.uint64(high), taken, last | 15 > 0x8F, vlc)
+    vlc[vlc_length : vlc_length + across * 2 + GUARD] = 0
+    state[VLC_BITS] = 8 * vlc_length
     state[MAGNITUDE_BITS] = 8 * unstuff_forward(data, 0, start, magnitudes, np.uint64(0xFFFFFFFFFFFFFFFF))
     state[EVENT_PLACE], state[END] = start, length - 1
     return True
@@ -75,9 +81,9 @@ def decode_cleanups(
     width: int,
     height: int,
     states: NDArray[np.int64],
-    rows: NDArray[np.int32],
-    events: NDArray[np.uint8],
-    vlc: NDArray[np.uint8],
+    rows: Values,
+    events: Bytes,
+    vlc: Bytes,
     magnitudes: NDArray[np.uint8],
     values: NDArray[np.int32],
 ) -> Any:
@@ -85,42 +91,59 @@ def decode_cleanups(
 
     Both blocks are of one size. Their states give the bit plane coded, and the most bits a value may take, 31 or fewer.
     Gives the number of the block that cannot be right, or -1. `values` is written for whole lanes of quads. The other
-    arrays are scratch; `vlc` and `magnitudes` take the bytes of a stream and its guard.
+    arrays are scratch.
     """
     across, down, pitch = (width + 1) >> 1, (height + 1) >> 1, value_pitch(width)
-    # Where there is no second block, one without significance is decoded, which costs no time: the first one waits.
-    states[1, :PLANE], vlc[1, :GUARD] = 0, 0
+    # Where there is no second block, one without significance is decoded, which costs little time: the first one waits.
+    states[1, :PLANE], vlc[VLC_BYTES : VLC_BYTES + across * 2 + GUARD] = 0, 0
     for block in range(blocks):
-        if not _start(data[block], lengths[block], vlc[block], magnitudes[block], states[block]):
+        own = vlc[block * VLC_BYTES : (block + 1) * VLC_BYTES]
+        if not _start(data[block], lengths[block], across, own, magnitudes[block], states[block]):
             return block
-    rows[:, :, : across + 2 * LANES] = 0
-    events[:] = 0
+    rows[:], events[:] = 0, 0
+    for block in range(2):
+        for row in (QUADS, QUADS + 1):
+            rows[(block * BLOCK_ROWS + row) * ROW_WORDS + across + 1] = NO_QUAD
+        find_contexts(across, _row(rows, block, QUADS), _row(rows, block, CONTEXTS))
     # Values are a row behind: what was stored by words a moment ago could not be loaded as lanes at once.
     for y in range(down + 1):
-        above, quads = rows[:, QUADS + (y + 1 & 1)], rows[:, QUADS + (y & 1)]
         if y < down:
+            quads = QUADS + (y & 1)
             for block in range(blocks):
                 # A quad takes an event at most, and in the first row a pair one more.
                 wanted = states[block, EVENT] + (across if y else 2 * across)
-                decode_events(data[block], wanted, events[block], states[block])
-            decode_quad_rows(vlc, across, y == 0, above, quads, events, states)
-        if y > 0:
+                own = events[block * EVENT_BYTES : (block + 1) * EVENT_BYTES]
+                decode_events(data[block], wanted, own, states[block])
+            decode_quad_rows(vlc, events, rows, across, y == 0, quads, states)
             for block in range(blocks):
-                state = states[block]
-                most = find_lengths(across, above[block], rows[block])
+                find_contexts(across, _row(rows, block, quads), _row(rows, block, CONTEXTS))
+        if y > 0:
+            quads = QUADS + (y + 1 & 1)
+            for block in range(blocks):
+                state, own_quads, own_lengths = states[block], _row(rows, block, quads), _row(rows, block, LENGTHS)
+                left_below, right_below = _row(rows, block, LEFT_BELOW), _row(rows, block, RIGHT_BELOW)
+                most = find_lengths(across, own_quads, left_below, right_below, own_lengths)
                 if most > state[LARGEST]:
                     return block
-                state[POSITION] = decode_value_row(
+                state[MAGNITUDE_POSITION] = decode_value_row(
                     magnitudes[block],
                     state[MAGNITUDE_BITS],
                     across,
                     most,
                     state[PLANE],
-                    above[block],
-                    rows[block],
-                    state[POSITION],
+                    own_quads,
+                    left_below,
+                    right_below,
+                    own_lengths,
+                    state[MAGNITUDE_POSITION],
                     values[block],
                     2 * (y - 1) * pitch,
                     pitch,
                 )
     return -1
+
+
+@inlined
+def _row(rows: Values, block: Any, row: Any) -> Any:
+    start = (block * BLOCK_ROWS + row) * ROW_WORDS
+    return rows[start : start + ROW_WORDS]

@@ -10,16 +10,8 @@ from numpy.typing import NDArray
 from ..jit import inlined, kernel
 from ..lanes import LANES, load_lanes, store_lanes
 from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
-from .high_throughput import (
-    EVENT_BYTES,
-    MAXIMUM_SUFFIX,
-    ROW_WORDS,
-    ROWS,
-    Values,
-    decode_cleanups,
-    value_pitch,
-)
-from .high_throughput_quads import LARGEST, PLANE, STATE_WORDS
+from .high_throughput import Values, decode_cleanups, value_pitch
+from .high_throughput_quads import BLOCK_ROWS, EVENT_BYTES, LARGEST, PLANE, ROW_WORDS, STATE_WORDS, VLC_BYTES
 from .high_throughput_refinement import refine
 from .layout import (
     B_PLANES,
@@ -66,8 +58,8 @@ def decode_high_throughput_blocks(
     floats = coefficients.view(np.float32)
     longest = longest_block(pieces, blocks, chosen)
     scratch, streams = np.zeros((2, longest + GUARD), np.uint8), np.empty((2, longest + 2 * GUARD), np.uint8)
-    vlc = np.empty((2, MAXIMUM_SUFFIX + 2 * GUARD), np.uint8)
-    rows, events = np.empty((2, ROWS, ROW_WORDS), np.int32), np.empty((2, EVENT_BYTES), np.uint8)
+    vlc, events = np.empty(2 * VLC_BYTES, np.uint8), np.empty(2 * EVENT_BYTES, np.uint8)
+    rows = np.empty(2 * BLOCK_ROWS * ROW_WORDS, np.int32)
     values, flags = np.empty((2, _VALUES), np.int32), np.empty(_FLAGS, np.uint8)
     states, cleanups, totals = np.zeros((2, STATE_WORDS), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     begun, numbers = np.int64(0), np.zeros(2, np.int64)

@@ -11,54 +11,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import always_inlined
+from ..jit import always_inlined, inlined
 from .bits import load_word
 from .high_throughput_tables import (
     CODEWORDS,
     CONTEXT_BITS,
     LENGTH_BITS,
-    RHO,
+    LONG_U_PAIRS,
     ROW_ENTRIES,
     RUN_BITS,
     RUN_EVENTS,
     RUN_ONE,
     RUN_STATE,
     RUNS,
-    U_FIRST,
+    U_FIRST_LEAST,
     U_FIRST_SUFFIX,
+    U_IS_LONG,
     U_MODE_ENTRIES,
     U_OFFSET,
     U_PAIRS,
     U_SECOND,
+    U_SECOND_LEAST,
     U_SECOND_SUFFIX,
-    U_TOTAL,
+    U_TOTAL_BITS,
     U,
 )
-from .unstuffing import Bytes
+from .unstuffing import GUARD, Bytes
 
 Words = NDArray[np.int32]
 State = NDArray[np.int64]
 
+MAXIMUM_SUFFIX = 4079
+VLC_BYTES = MAXIMUM_SUFFIX + 1 + GUARD + 1024
+"""Of a block's VLC stream: as many as there can be, and what a row of quads takes at most (30 bits a pair)."""
+EVENT_BYTES = 512
+"""More than a bit for each quad of a block and each pair of its first row, and those decoded ahead."""
+ROW_WORDS = 576
+"""Of a row of quads: the most across (512), and lanes beyond."""
+(CONTEXTS, QUADS, LEFT_BELOW, RIGHT_BELOW, LENGTHS) = (0, 1, 3, 4, 5)
+BLOCK_ROWS = 6
+"""Rows of scratch of a block. Of each quad: what the row above adds to its context; its entry, with u, in two rows by
+turns; the values below, at left and right, their lowest bit set, or 0 where not significant; and the lengths of its four
+values, a byte each. Quads and values have a place before the first."""
+
+_1 = np.uint64(1)
+_CODEWORD_BITS, _U_BITS = np.uint64(127), np.uint64(U_MODE_ENTRIES - 1)
+_LENGTH_BITS, _CONTEXT_BITS, _U_OFFSET = np.uint64(LENGTH_BITS), np.uint64(CONTEXT_BITS), np.uint64(U_OFFSET)
+_BOTH_OFFSETS, _U_MODE_BITS = 3 * U_OFFSET, np.uint64(2)
+_U_FIELD, _U_SECOND = np.uint64(63 << U), np.uint64(U_SECOND - U)
+_U_TOTAL_BITS, _U_IS_LONG = np.uint64(U_TOTAL_BITS), np.uint64(U_IS_LONG)
+
 (
     END, KNOWN, EVENT_PLACE, EVENT_WORD, EVENT_COUNT, RUN_TABLE,
-    VLC_LENGTH, EVENT, PLACE, BITS, COUNT,
-    MAGNITUDE_BITS, POSITION, PLANE, LARGEST, STATE_WORDS,
-) = range(16)
+    VLC_BITS, VLC_POSITION, EVENT, MAGNITUDE_BITS, MAGNITUDE_POSITION, PLANE, LARGEST, STATE_WORDS,
+) = range(14)
 """Where a block's cleanup pass stands. MEL: where its bytes end, events known, the next byte, bits taken and their
-number, and the part of the table. VLC: bytes, events used, the next byte, bits taken and their number. MagSgn: bits, and
-bits used. Then the bit plane coded, and the most bits a value may take."""
-
-_0, _1, _3, _7, _15, _63 = (np.uint64(number) for number in (0, 1, 3, 7, 15, 63))
-_REFILLED = np.uint64(56)
-_CODEWORD_BITS, _U_BITS = np.uint64(127), np.uint64(63)
-_LENGTH_BITS, _CONTEXT_BITS, _U_OFFSET = np.uint64(LENGTH_BITS), np.uint64(CONTEXT_BITS), np.uint64(U_OFFSET)
-_BOTH_OFFSETS = np.uint64(3 * U_OFFSET)
-_CORNER, _UPPER, _RIGHT = np.uint64(RHO + 3 - 7), np.uint64(RHO + 1 - 7), np.uint64(RHO + 1 - 9)
-_BIT_7, _BITS_7_9, _BIT_9 = np.uint64(0x80), np.uint64(0x280), np.uint64(0x200)
-_U_MODE = np.uint64(U_MODE_ENTRIES)
-_U = np.uint64(U)
-_U_FIRST_SUFFIX, _U_SECOND_SUFFIX = np.uint64(U_FIRST_SUFFIX), np.uint64(U_SECOND_SUFFIX)
-_U_FIRST, _U_SECOND, _U_TOTAL = np.uint64(U_FIRST), np.uint64(U_SECOND), np.uint64(U_TOTAL)
+number, and the part of the table. VLC: bits, bits used, and events used. MagSgn: bits, and bits used. Then the bit plane
+coded, and the most bits a value may take."""
 
 
 @always_inlined
@@ -95,106 +104,91 @@ def decode_events(data: Bytes, wanted: Any, events: Bytes, state: State) -> None
 
 @always_inlined
 def decode_quad_rows(
-    streams: NDArray[np.uint8],
-    across: Any,
-    is_first: Any,
-    above: NDArray[np.int32],
-    quads: NDArray[np.int32],
-    events: NDArray[np.uint8],
-    states: NDArray[np.int64],
+    vlc: Bytes, events: Bytes, rows: Words, across: Any, is_first: Any, quads: Any, states: NDArray[np.int64]
 ) -> None:
-    """Decode a row of `across` quads of two blocks, into `quads[:, 1:]`; `above` are the rows above, zeros for none."""
+    """Decode a row of `across` quads of two blocks into row `quads` of their `rows`.
+
+    All arrays hold what is the first block's, then what is the second one's: at distances known beforehand, so that
+    one register serves both.
+    """
     kind = np.uint64(0 if is_first else ROW_ENTRIES)
     one, other = states[0], states[1]
-    above_1, quads_1, stream_1, events_1, length_1 = above[0], quads[0], streams[0], events[0], one[VLC_LENGTH]
-    above_2, quads_2, stream_2, events_2, length_2 = above[1], quads[1], streams[1], events[1], other[VLC_LENGTH]
-    event_1, place_1, bits_1, count_1 = one[EVENT], one[PLACE], np.uint64(one[BITS]), np.uint64(one[COUNT])
-    event_2, place_2, bits_2, count_2 = other[EVENT], other[PLACE], np.uint64(other[BITS]), np.uint64(other[COUNT])
-    left_1, corner_1, upper_1 = _0, _0, np.uint64(above_1[1])
-    left_2, corner_2, upper_2 = _0, _0, np.uint64(above_2[1])
+    # What has run out goes on with the zeros after its end.
+    position_1, event_1, left_1 = min(one[VLC_POSITION], one[VLC_BITS]), one[EVENT], kind
+    position_2, event_2, left_2 = min(other[VLC_POSITION], other[VLC_BITS]), other[EVENT], kind
+    at = np.int64(quads * ROW_WORDS)
     for x in range(0, across, 2):
-        event_1, place_1, bits_1, count_1, left_1, corner_1, upper_1 = _decode_pair(
-            stream_1, length_1, across, is_first, kind, above_1, quads_1, events_1, x,
-            event_1, place_1, bits_1, count_1, left_1, corner_1, upper_1,
+        position_1, event_1, left_1 = _decode_pair(
+            vlc, events, rows, 0, is_first, kind, at, x, position_1, event_1, left_1
         )
-        event_2, place_2, bits_2, count_2, left_2, corner_2, upper_2 = _decode_pair(
-            stream_2, length_2, across, is_first, kind, above_2, quads_2, events_2, x,
-            event_2, place_2, bits_2, count_2, left_2, corner_2, upper_2,
+        position_2, event_2, left_2 = _decode_pair(
+            vlc, events, rows, 1, is_first, kind, at, x, position_2, event_2, left_2
         )
-    one[EVENT], one[PLACE], one[BITS], one[COUNT] = event_1, place_1, np.int64(bits_1), np.int64(count_1)
-    other[EVENT], other[PLACE], other[BITS], other[COUNT] = event_2, place_2, np.int64(bits_2), np.int64(count_2)
-
-
-@always_inlined
-def _from_above(corner: Any, upper: Any, right: Any) -> Any:
-    """Give what the row above adds to a quad's context (7.3.5)."""
-    return corner >> _CORNER & _BIT_7 | upper >> _UPPER & _BITS_7_9 | right >> _RIGHT & _BIT_9
+    one[VLC_POSITION], one[EVENT] = position_1, event_1
+    other[VLC_POSITION], other[EVENT] = position_2, event_2
 
 
 @always_inlined
 def _decode_pair(
-    stream: Bytes,
-    length: Any,
-    across: Any,
+    vlc: Bytes,
+    events: Bytes,
+    rows: Words,
+    block: Any,
     is_first: Any,
     kind: Any,
-    above: Words,
-    quads: Words,
-    events: Bytes,
+    at: Any,
     x: Any,
+    position: Any,
     event: Any,
-    place: Any,
-    bits: Any,
-    count: Any,
     left: Any,
-    corner: Any,
-    upper: Any,
-) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
-    """Decode quads `x` and `x + 1`, of which the second may be none; give what changes: `event` and all after it.
+) -> tuple[Any, Any, Any]:
+    """Decode quads `x` and `x + 1`; give the bits and events used by now, and what the next quad's context gets.
 
-    `bits` are `count` bits of the VLC stream, and more of which `count` knows nothing; at byte `place` of the stream
-    they go on. A pair takes 30 bits at most.
+    `left` includes `kind`, the part of the table of codewords.
     """
-    bits |= load_word(stream, place) << count
-    place = min(place + np.int64((_63 - count) >> _3), length)
-    count |= _REFILLED
-    happened = load_word(events, event >> 3) >> np.uint64(event & 7)
+    bits = load_word(vlc, (position >> 3) + block * VLC_BYTES) >> np.uint64(position & 7)
+    happened = load_word(events, (event >> 3) + block * EVENT_BYTES) >> np.uint64(event & 7)
+    own = block * BLOCK_ROWS * ROW_WORDS
 
-    before, right = upper, np.uint64(above[np.uint64(x + 2)])
-    context = left | _from_above(corner, upper, right)
-    is_event = np.uint64(context == _0)
-    first = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
+    context = left + np.uint64(rows[np.uint64(x + own + CONTEXTS * ROW_WORDS)])
+    is_event = np.uint64(context == kind)
+    first = np.uint64(CODEWORDS[context + (bits & _CODEWORD_BITS)])
     first &= (is_event & ~happened) - _1
     happened >>= is_event
     event += np.int64(is_event)
-    bits >>= first & _LENGTH_BITS
-    count -= first & _LENGTH_BITS
+    length = first & _LENGTH_BITS
+    bits >>= length
+    position += np.int64(length)
 
-    corner, upper = right, np.uint64(above[np.uint64(x + 3)])
-    context = first & _CONTEXT_BITS | _from_above(before, corner, upper)
-    is_there = np.uint64(x + 1 < across)
-    is_event = np.uint64(context == _0) & is_there
-    second = np.uint64(CODEWORDS[kind + context + (bits & _CODEWORD_BITS)])
-    second &= (is_event & ~happened | (is_there ^ _1)) - _1
+    context = kind + (first & _CONTEXT_BITS | np.uint64(rows[np.uint64(x + 1 + own + CONTEXTS * ROW_WORDS)]))
+    is_event = np.uint64(context == kind)
+    second = np.uint64(CODEWORDS[context + (bits & _CODEWORD_BITS)])
+    second &= (is_event & ~happened) - _1
     happened >>= is_event
     event += np.int64(is_event)
-    bits >>= second & _LENGTH_BITS
-    count -= second & _LENGTH_BITS
-    left = second & _CONTEXT_BITS
+    length = second & _LENGTH_BITS
+    bits >>= length
+    position += np.int64(length)
 
     mode = first & _U_OFFSET | (second & _U_OFFSET) << _1
     if is_first and mode == _BOTH_OFFSETS:
-        mode += _U_MODE << (happened & _1 ^ _1)
+        mode += _U_OFFSET << (happened & _1 ^ _1)
         event += 1
-    pair = np.uint64(U_PAIRS[mode + (bits & _U_BITS)])
-    rest = bits >> (pair & _7)
-    suffix = pair >> _U_FIRST_SUFFIX & _7
-    first |= ((pair >> _U_FIRST & _15) + (rest & ((_1 << suffix) - _1))) << _U
-    rest >>= suffix
-    suffix = pair >> _U_SECOND_SUFFIX & _7
-    second |= ((pair >> _U_SECOND & _15) + (rest & ((_1 << suffix) - _1))) << _U
-    bits >>= pair >> _U_TOTAL
-    count -= pair >> _U_TOTAL
-    quads[np.uint64(x + 1)] = np.int32(first)
-    quads[np.uint64(x + 2)] = np.int32(second)
-    return event, place, bits, count, left, corner, upper
+    pair = np.uint64(U_PAIRS[(mode << _U_MODE_BITS) + (bits & _U_BITS)])
+    if pair & _U_IS_LONG:
+        pair = _long_pair(mode << _U_MODE_BITS, bits)
+    position += np.int64(pair & _U_TOTAL_BITS)
+    rows[np.uint64(at + x + 1 + own)] = np.int32(first | pair & _U_FIELD)
+    rows[np.uint64(at + x + 2 + own)] = np.int32(second | pair >> _U_SECOND & _U_FIELD)
+    return position, event, kind + (second & _CONTEXT_BITS)
+
+
+@inlined
+def _long_pair(mode: Any, bits: Any) -> Any:
+    """Give a pair of u, at least one of which has a long suffix, in the form of `U_PAIRS`."""
+    pair = np.int64(LONG_U_PAIRS[mode + (bits & _U_BITS)])
+    prefixes, one, other = pair & 7, pair >> U_FIRST_SUFFIX & 7, pair >> U_SECOND_SUFFIX & 7
+    rest = np.int64(bits & np.uint64(0xFFFFFF)) >> prefixes
+    first = (pair >> U_FIRST_LEAST & 15) + (rest & ((1 << one) - 1))
+    second = (pair >> U_SECOND_LEAST & 15) + (rest >> one & ((1 << other) - 1))
+    return np.uint64(prefixes + one + other | first << U | second << U_SECOND)

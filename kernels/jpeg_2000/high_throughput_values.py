@@ -22,14 +22,11 @@ from ..lanes import (
     store_lanes,
     store_woven,
 )
-from .high_throughput_tables import FIRST_BITS, KNOWN_BITS, RHO, U
+from .high_throughput_tables import FIRST_BITS, KNOWN_BITS, NO_QUAD, RHO, U
 from .unstuffing import Bytes
 
 Rows = NDArray[np.int32]
 
-LEFT_BELOW, RIGHT_BELOW, LENGTHS = range(3)
-"""Rows of scratch. Of each quad: the values below, at left and right, their lowest bit set, or 0 where not significant,
-with a place for the quad before the first; and the lengths of its four values, a byte each."""
 _BYTES = 0x01010101
 _SPREAD = 0x00204081
 """Times four bits: these bits, lowest first, as the lowest of four bytes (and more, to be masked)."""
@@ -38,9 +35,18 @@ _MOST_OF_TWO = 16
 
 
 @always_inlined
-def find_lengths(across: Any, quads: Rows, rows: Rows) -> Any:
+def find_contexts(across: Any, quads: Rows, contexts: Rows) -> None:
+    """Find what a row of quads adds to the contexts of the next row (7.3.5)."""
+    for x in range(0, across + 1, LANES):
+        corner, upper, right = load_lanes(quads, x), load_lanes(quads, x + 1), load_lanes(quads, x + 2)
+        # The values below, and of the quad above, whether there is none.
+        context = corner >> (RHO + 3 - 7) & 0x80 | upper >> (RHO + 1 - 7) & (0x280 | NO_QUAD >> (RHO + 1 - 7))
+        store_lanes(contexts, x, context | right >> (RHO + 1 - 9) & 0x200)
+
+
+@always_inlined
+def find_lengths(across: Any, quads: Rows, left_below: Rows, right_below: Rows, lengths: Rows) -> Any:
     """Find how many bits each value of a row of quads takes (7.3.7); give the most for a value, first bits included."""
-    left_below, right_below, lengths = rows[LEFT_BELOW], rows[RIGHT_BELOW], rows[LENGTHS]
     none = all_lanes(0)
     most = none
     for x in range(0, across, LANES):
@@ -66,7 +72,9 @@ def decode_value_row(
     most: Any,
     plane: Any,
     quads: Rows,
-    rows: Rows,
+    left_below: Rows,
+    right_below: Rows,
+    lengths: Rows,
     position: Any,
     values: Rows,
     at: Any,
@@ -76,7 +84,6 @@ def decode_value_row(
 
     Sixteen positions are known at once, as a running sum of lengths; none is read beyond `stream_bits`.
     """
-    left_below, right_below, lengths = rows[LEFT_BELOW], rows[RIGHT_BELOW], rows[LENGTHS]
     end = all_lanes(stream_bits)
     for x in range(0, across, LANES):
         quad, size = load_lanes(quads, x + 1), load_lanes(lengths, x)
