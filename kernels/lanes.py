@@ -174,25 +174,29 @@ def last_lane(_typing: Any, _value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def load_bits(_typing: Any, stream: Any, _positions: Any) -> Any:
-    """Give 32 bits of a uint8 array, lowest first, from each lane's bit position on; eight bytes are read for each."""
+def load_bits(_typing: Any, stream: Any, _positions: Any, _skips: Any) -> Any:
+    """Give 32 bits of a uint8 array, lowest first, from each lane's bit position on, and 32 after skipping some.
+
+    Eight bytes are read for each lane, of which 57 bits are sure to be there.
+    """
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide = ir.VectorType(ir.IntType(64), LANES)
-        eight = builder.zext(arguments[1], wide)
+        position, skip = (builder.zext(argument, wide) for argument in arguments[1:])
         start = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         address = _spread(builder, builder.ptrtoint(start, wide.element), wide)
-        address = builder.add(address, builder.lshr(eight, ir.Constant(wide, [3] * LANES)))
+        address = builder.add(address, builder.lshr(position, ir.Constant(wide, [3] * LANES)))
         places = builder.inttoptr(address, ir.VectorType(wide.element.as_pointer(), LANES))
         mask = ir.VectorType(ir.IntType(1), LANES)
         kind = ir.FunctionType(wide, [places.type, ir.IntType(32), mask, wide])
         gather = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{LANES}i64.v{LANES}p0")
         everywhere = ir.Constant(mask, [1] * LANES)
         words = builder.call(gather, [places, ir.IntType(32)(1), everywhere, ir.Constant(wide, [0] * LANES)])
-        skipped = builder.and_(eight, ir.Constant(wide, [7] * LANES))
-        return builder.trunc(builder.lshr(words, skipped), _VECTOR)
+        words = builder.lshr(words, builder.and_(position, ir.Constant(wide, [7] * LANES)))
+        both = [builder.trunc(word, _VECTOR) for word in (words, builder.lshr(words, skip))]
+        return context.make_tuple(builder, signature.return_type, both)
 
-    return _lanes(stream, _lanes), lower
+    return types.UniTuple(_lanes, 2)(stream, _lanes, _lanes), lower
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types

@@ -100,8 +100,10 @@ def decode_cleanups(
         own = vlc[block * VLC_BYTES : (block + 1) * VLC_BYTES]
         if not _start(data[block], lengths[block], across, own, magnitudes[block], states[block]):
             return block
-    rows[:], events[:] = 0, 0
+    events[:] = 0
     for block in range(2):
+        for row in range(BLOCK_ROWS):
+            _row(rows, block, row)[: across + 2 * LANES] = 0
         for row in (QUADS, QUADS + 1):
             rows[(block * BLOCK_ROWS + row) * ROW_WORDS + across + 1] = NO_QUAD
         find_contexts(across, _row(rows, block, QUADS), _row(rows, block, CONTEXTS))

@@ -36,8 +36,6 @@ from .unstuffing import GUARD, Bytes
 
 _FLAGS = 2 * MAXIMUM_BLOCK + 16
 """At least (width + 2) * (height + 2) of any block."""
-_VALUES = 8 * MAXIMUM_BLOCK
-"""Rows of a block 4 wide and 1024 high take 32 words."""
 _MAGNITUDE = 0x7FFFFFFF
 
 
@@ -60,7 +58,7 @@ def decode_high_throughput_blocks(
     scratch, streams = np.zeros((2, longest + GUARD), np.uint8), np.empty((2, longest + 2 * GUARD), np.uint8)
     vlc, events = np.empty(2 * VLC_BYTES, np.uint8), np.empty(2 * EVENT_BYTES, np.uint8)
     rows = np.empty(2 * BLOCK_ROWS * ROW_WORDS, np.int32)
-    values, flags = np.empty((2, _VALUES), np.int32), np.empty(_FLAGS, np.uint8)
+    values, flags = np.empty((2, _most_values(blocks, chosen)), np.int32), np.empty(_FLAGS, np.uint8)
     states, cleanups, totals = np.zeros((2, STATE_WORDS), np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
     begun, numbers = np.int64(0), np.zeros(2, np.int64)
     while begun < chosen.shape[0]:
@@ -106,6 +104,15 @@ def decode_high_throughput_blocks(
                     step = np.float32(0.5) * steps[block[K_BAND]]
                     _store_floats(floats, row, width, values[which], own, step)
     return ALL_DECODED
+
+
+@inlined
+def _most_values(blocks: Table, chosen: Integers) -> Any:
+    """Give the words that hold the values of any of the chosen blocks."""
+    most = np.int64(1)
+    for number in chosen:
+        most = max(most, value_pitch(blocks[number, K_WIDTH]) * (blocks[number, K_HEIGHT] + 1))
+    return most
 
 
 @inlined

@@ -30,8 +30,8 @@ Rows = NDArray[np.int32]
 _BYTES = 0x01010101
 _SPREAD = 0x00204081
 """Times four bits: these bits, lowest first, as the lowest of four bytes (and more, to be masked)."""
-_MOST_OF_TWO = 16
-"""Two values of as many bits lie in one word of a lane."""
+_MOST_OF_FOUR = 14
+"""Four values of as many bits are among the 57 that one load gives."""
 
 
 @always_inlined
@@ -84,7 +84,7 @@ def decode_value_row(
 
     Sixteen positions are known at once, as a running sum of lengths; none is read beyond `stream_bits`.
     """
-    end = all_lanes(stream_bits)
+    end, none = all_lanes(stream_bits), all_lanes(0)
     for x in range(0, across, LANES):
         quad, size = load_lanes(quads, x + 1), load_lanes(lengths, x)
         size_0, size_1, size_2, size_3 = size & 0xFF, size >> 8 & 0xFF, size >> 16 & 0xFF, size >> 24 & 0xFF
@@ -92,13 +92,15 @@ def decode_value_row(
         sums = running_sum(total)
         place_0 = sums - total + position
         position += last_lane(sums)
-        place_2 = place_0 + size_0 + size_1
-        bits_0, bits_2 = load_bits(stream, smaller_lanes(place_0, end)), load_bits(stream, smaller_lanes(place_2, end))
-        if most <= _MOST_OF_TWO:
+        bits_0, bits_2 = load_bits(stream, smaller_lanes(place_0, end), size_0 + size_1)
+        if most <= _MOST_OF_FOUR:
             bits_1, bits_3 = bits_0 >> size_0, bits_2 >> size_2
         else:
-            bits_1 = load_bits(stream, smaller_lanes(place_0 + size_0, end))
-            bits_3 = load_bits(stream, smaller_lanes(place_2 + size_2, end))
+            place_1 = place_0 + size_0
+            place_2 = place_1 + size_1
+            bits_1, _ = load_bits(stream, smaller_lanes(place_1, end), none)
+            bits_2, _ = load_bits(stream, smaller_lanes(place_2, end), none)
+            bits_3, _ = load_bits(stream, smaller_lanes(place_2 + size_2, end), none)
         value_0, _ = _values(quad, size_0, 0, bits_0, plane)
         value_1, below = _values(quad, size_1, 1, bits_1, plane)
         store_lanes(left_below, x + 1, below)
