@@ -9,7 +9,7 @@ array.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from llvmlite import ir
@@ -45,7 +45,13 @@ def _spread(builder: Any, value: Any, vector: Any = _VECTOR) -> Any:
         value = builder.trunc(value, vector.element) if own > width else builder.sext(value, vector.element)
     nothing = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(nothing, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_LANE, LANES), [0] * LANES))
+    return builder.shuffle_vector(first, nothing, _order([0] * LANES))
+
+
+def _order(places: Iterable[int]) -> Any:
+    """Give the constant that names lanes for a shuffle."""
+    listed = [*places]
+    return ir.Constant(ir.VectorType(_LANE, len(listed)), listed)
 
 
 def _define(name: Any, build: Callable[[Any], Callable[[Any, Any], Any]]) -> None:
@@ -109,12 +115,31 @@ def store_woven(_typing: Any, array: Any, _index: Any, _even: Any, _odd: Any) ->
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         order = [place for lane in range(LANES) for place in (lane, lane + LANES)]
-        both = builder.shuffle_vector(*arguments[2:], ir.Constant(ir.VectorType(_LANE, 2 * LANES), order))
+        both = builder.shuffle_vector(*arguments[2:], _order(order))
         place = _place(context, builder, signature.args[0], *arguments[:2], both.type)
         builder.store(both, place, align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, _lanes, _lanes), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def store_pixels(_typing: Any, array: Any, _index: Any, _red: Any, _green: Any, _blue: Any) -> Any:
+    """Write lanes of three values in turn, forty-eight in all, to an array of 8, 16 or 32 bits from `array[index]` on."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        item = ir.IntType(signature.args[0].dtype.bitwidth)
+        narrow = ir.VectorType(item, LANES)
+        planes = [value if item == _LANE else builder.trunc(value, narrow) for value in arguments[2:]]
+        pair = builder.shuffle_vector(*planes[:2], _order(range(2 * LANES)))
+        last = builder.shuffle_vector(planes[2], planes[2], _order([*range(LANES)] * 2))
+        order = [plane * LANES + lane for lane in range(LANES) for plane in range(3)]
+        pixels = builder.shuffle_vector(pair, last, _order(order))
+        place = _place(context, builder, signature.args[0], *arguments[:2], pixels.type)
+        builder.store(pixels, place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _lanes, _lanes, _lanes), lower
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
@@ -156,7 +181,7 @@ def running_sum(_typing: Any, _value: Any) -> Any:
         for step in (1, 2, 4, 8):
             # Lanes move up by `step`; zeros, of the second operand, follow.
             order = [LANES + lane if lane < step else lane - step for lane in range(LANES)]
-            moved = builder.shuffle_vector(sums, nothing, ir.Constant(_VECTOR, order))
+            moved = builder.shuffle_vector(sums, nothing, _order(order))
             sums = builder.add(sums, moved)
         return sums
 

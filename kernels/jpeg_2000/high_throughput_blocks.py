@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
 from ..lanes import LANES, load_lanes, store_lanes
+from .bits import load_word, store_word
 from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
 from .high_throughput import Values, decode_cleanups, value_pitch
 from .high_throughput_quads import BLOCK_ROWS, EVENT_BYTES, LARGEST, PLANE, ROW_WORDS, STATE_WORDS, VLC_BYTES
@@ -126,7 +127,10 @@ def _gather(data: Bytes, pieces: Table, piece: Any, scratch: Bytes) -> tuple[Any
     cleanup, total = pieces[piece, P_LENGTH], np.int64(0)
     while piece >= 0:
         offset, length = pieces[piece, P_OFFSET], pieces[piece, P_LENGTH]
-        scratch[total : total + length] = data[offset : offset + length]
+        for at in range(0, length & -8, 8):
+            store_word(scratch, total + at, load_word(data, offset + at))
+        for at in range(length & -8, length):
+            scratch[total + at] = data[offset + at]
         total += length
         piece = pieces[piece, P_NEXT]
     return cleanup, total
