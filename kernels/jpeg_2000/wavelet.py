@@ -4,9 +4,6 @@ A component's coefficients lie as (height, width): the lower resolution at the t
 across. Rows are synthesised first, low and high samples apart and then woven together; then columns, many at once,
 row by row, so that every inner loop runs along memory. What lies outside is mirrored (F.3.7), which here means that
 the one neighbour there is counts twice.
-
-The 5/3 lifting goes sixteen samples at a time, in 32 bits that wrap: Numba alone would compute in 64. The last sixteen of a
-row overlap those before, which nothing notices: no loop writes what it reads.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
-from ..lanes import LANES, load_lanes, store_lanes, store_woven
+from .wavelet_53 import synthesise_53
 
 Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
@@ -48,7 +45,10 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
         if number == 0:
             out[:] = coefficients[: shape[0], : shape[1]]
         elif out.size and is_reversible:
-            _synthesise_53(low, coefficients, out, x0 & 1, y0 & 1)
+            synthesise_53(
+                low.reshape(-1), coefficients.reshape(-1), out.reshape(-1), shape, low.shape, coefficients.shape[1],
+                x0 & 1, y0 & 1,
+            )
         elif out.size:
             _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)
         low = out
@@ -64,148 +64,6 @@ def _weave(first: Rows, second: Rows, out: Rows) -> None:
         out[2 * i + 1] = second[i]
     if first.shape[0] > count:
         out[2 * count] = first[count]
-
-
-@inlined
-def _low_53(low: Any, before: Any, after: Any) -> Any:
-    return low - ((before + after + 2) >> 2)
-
-
-@inlined
-def _high_53(high: Any, before: Any, after: Any) -> Any:
-    return high + ((before + after) >> 1)
-
-
-@inlined
-def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
-    count = out.shape[0]
-    if count < LANES:
-        for x in range(count):
-            out[x] = _low_53(low[x], above[x], below[x])
-        return
-    for start in range(0, count, LANES):
-        x = min(start, count - LANES)
-        store_lanes(out, x, load_lanes(low, x) - ((load_lanes(above, x) + load_lanes(below, x) + 2) >> 2))
-
-
-@inlined
-def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
-    count = out.shape[0]
-    if count < LANES:
-        for x in range(count):
-            out[x] = _high_53(high[x], above[x], below[x])
-        return
-    for start in range(0, count, LANES):
-        x = min(start, count - LANES)
-        store_lanes(out, x, load_lanes(high, x) + ((load_lanes(above, x) + load_lanes(below, x)) >> 1))
-
-
-@inlined
-def _weave_53(first: Rows, second: Rows, out: Rows) -> None:
-    """Put samples of both parities side by side; `first` has as many as `second`, or one more."""
-    count = second.shape[0]
-    if count < LANES:
-        _weave(first, second, out)
-        return
-    for start in range(0, count, LANES):
-        x = min(start, count - LANES)
-        store_woven(out, 2 * x, load_lanes(first, x), load_lanes(second, x))
-    if first.shape[0] > count:
-        out[2 * count] = first[count]
-
-
-@inlined
-def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
-    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
-    lows, highs = low.shape[0], high.shape[0]
-    # Low sample i lies between high samples i - 1 + parity and i + parity.
-    end = min(lows, highs - parity)
-    first = 1 - parity
-    if end > first:
-        # Slices that begin together: an index that might be negative would keep the loop from being vectorised.
-        count = end - first
-        _low_line_53(even[first:end], low[first:end], high[0:count], high[1 : count + 1])
-    if parity == 0:
-        even[0] = _low_53(low[0], high[0], high[0])
-    if end < lows and lows > 1 - parity:
-        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
-    end = min(highs, lows - 1 + parity)
-    if end > parity:
-        count = end - parity
-        _high_line_53(odd[parity:end], high[parity:end], even[0:count], even[1 : count + 1])
-    if parity == 1:
-        odd[0] = _high_53(high[0], even[0], even[0])
-    if end < highs and highs > parity:
-        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
-    if parity:
-        _weave_53(odd[:highs], even[:lows], out)
-    else:
-        _weave_53(even[:lows], odd[:highs], out)
-
-
-@inlined
-def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
-    """Give the samples of the other parity, `count` in all, before and after sample `index`."""
-    before, after = index - 1 + offset, index + offset
-    if before < 0:
-        before = after
-    if after >= count:
-        after = before
-    return before, after
-
-
-@inlined
-def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
-    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
-    lows_y, lows_x = low.shape
-    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
-    right = coefficients[y, lows_x : out.shape[0]]
-    if out.shape[0] > 1:
-        _row_53(left, right, even, odd, out, parity)
-    elif parity:
-        out[0] = right[0] >> 1
-    else:
-        out[0] = left[0]
-
-
-@kernel
-def _synthesise_53(
-    low: NDArray[np.int32],
-    coefficients: NDArray[np.int32],
-    out: NDArray[np.int32],
-    parity_x: int,
-    parity_y: int,
-) -> None:
-    """Synthesise one resolution: `low` and the three bands of `coefficients` into `out`.
-
-    Rows are read as columns need them: one low row and two high ones are kept, not all.
-    """
-    lows = low.shape[0]
-    height, width = out.shape
-    highs = height - lows
-    even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
-    row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
-    if height == 1:
-        _read_row_53(low, coefficients, 0, even, odd, row, parity_x)
-        for x in range(width):
-            out[0, x] = row[x] >> parity_y
-        return
-    read = 0
-    for i in range(lows + 1):
-        high = i - 1 + parity_y
-        if i < lows:
-            before, after = _neighbours(i, parity_y, highs)
-            while read <= max(before, after):
-                _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
-                read += 1
-            _read_row_53(low, coefficients, i, even, odd, row, parity_x)
-            _low_line_53(out[2 * i + parity_y], row, kept[before & 1], kept[after & 1])
-        if 0 <= high < highs:
-            # Both low rows around this high one are there.
-            before, after = _neighbours(high, 1 - parity_y, lows)
-            _high_line_53(
-                out[2 * high + 1 - parity_y], kept[high & 1], out[2 * before + parity_y], out[2 * after + parity_y]
-            )
 
 
 @inlined
