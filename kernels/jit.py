@@ -87,6 +87,11 @@ def always_inlined(function: Function) -> Function:
     return _compile(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def routine(function: Function) -> Function:
+    """Compile a helper that only kernels call: without a wrapper for Python, it is compiled sooner."""
+    return _compile(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
 def _compile(function: Function, **options: bool) -> Function:
     former = config.CACHE_DIR
     if CACHE_FOLDER is not None:

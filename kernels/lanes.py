@@ -24,7 +24,7 @@ _LANE = ir.IntType(32)
 _VECTOR = ir.VectorType(_LANE, LANES)
 
 
-class _Lanes(types.Type):  # type: ignore[misc] # Numba ships no types
+class _Lanes(types.Type):
     def __init__(self) -> None:
         super().__init__(name=f"int32x{LANES}")
 
@@ -33,7 +33,7 @@ _lanes = _Lanes()
 
 
 @register_model(_Lanes)  # type: ignore[untyped-decorator] # Numba ships no types
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc] # Numba ships no types
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
@@ -58,7 +58,7 @@ def _define(name: Any, build: Callable[[Any], Callable[[Any, Any], Any]]) -> Non
     """Let an operator take lanes and lanes, or lanes and an integer."""
 
     @infer_global(name)  # type: ignore[untyped-decorator] # Numba ships no types
-    class Template(AbstractTemplate):  # type: ignore[misc] # Numba ships no types
+    class Template(AbstractTemplate):
         def generic(self, arguments: Any, _keywords: Any) -> Any:
             one, other = arguments
             is_other = other == _lanes or isinstance(other, types.Integer)
@@ -82,7 +82,14 @@ _define(operator.lshift, lambda builder: builder.shl)
 _define(operator.rshift, lambda builder: builder.ashr)
 
 
-def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Any) -> Any:
+def _is_flat(array: Any, *widths: int) -> bool:
+    """Say whether a type is that of a one-dimensional, contiguous array of integers of one of these widths."""
+    is_flat = isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C"
+    return is_flat and isinstance(array.dtype, types.Integer) and array.dtype.bitwidth in widths
+
+
+def _place(context: Any, builder: Any, kind: Any, where: Any, vector: Any) -> Any:
+    array, index = where
     start = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(start, [index]), vector.as_pointer())
 
@@ -92,9 +99,9 @@ def load_lanes(_typing: Any, array: Any, _index: Any) -> Any:
     """Give the sixteen places of an int32 array from `array[index]` on."""
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_place(context, builder, signature.args[0], *arguments, _VECTOR), align=4)
+        return builder.load(_place(context, builder, signature.args[0], arguments, _VECTOR), align=4)
 
-    return _lanes(array, types.int64), lower
+    return (_lanes(array, types.int64), lower) if _is_flat(array, 32) else None
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
@@ -102,11 +109,11 @@ def store_lanes(_typing: Any, array: Any, _index: Any, _value: Any) -> Any:
     """Write all lanes to an int32 array from `array[index]` on."""
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place = _place(context, builder, signature.args[0], *arguments[:2], _VECTOR)
+        place = _place(context, builder, signature.args[0], arguments[:2], _VECTOR)
         builder.store(arguments[2], place, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _lanes), lower
+    return (types.void(array, types.int64, _lanes), lower) if _is_flat(array, 32) else None
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
@@ -116,16 +123,16 @@ def store_woven(_typing: Any, array: Any, _index: Any, _even: Any, _odd: Any) ->
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         order = [place for lane in range(LANES) for place in (lane, lane + LANES)]
         both = builder.shuffle_vector(*arguments[2:], _order(order))
-        place = _place(context, builder, signature.args[0], *arguments[:2], both.type)
+        place = _place(context, builder, signature.args[0], arguments[:2], both.type)
         builder.store(both, place, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _lanes, _lanes), lower
+    return (types.void(array, types.int64, _lanes, _lanes), lower) if _is_flat(array, 32) else None
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def store_pixels(_typing: Any, array: Any, _index: Any, _red: Any, _green: Any, _blue: Any) -> Any:
-    """Write lanes of three values in turn, forty-eight in all, to an array of 8, 16 or 32 bits from `array[index]` on."""
+    """Write lanes of three values in turn, forty-eight in all, to an array of 8, 16 or 32 bits from an index on."""
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         item = ir.IntType(signature.args[0].dtype.bitwidth)
@@ -135,11 +142,12 @@ def store_pixels(_typing: Any, array: Any, _index: Any, _red: Any, _green: Any, 
         last = builder.shuffle_vector(planes[2], planes[2], _order([*range(LANES)] * 2))
         order = [plane * LANES + lane for lane in range(LANES) for plane in range(3)]
         pixels = builder.shuffle_vector(pair, last, _order(order))
-        place = _place(context, builder, signature.args[0], *arguments[:2], pixels.type)
+        place = _place(context, builder, signature.args[0], arguments[:2], pixels.type)
         builder.store(pixels, place, align=1)
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _lanes, _lanes, _lanes), lower
+    kind = types.void(array, types.int64, _lanes, _lanes, _lanes)
+    return (kind, lower) if _is_flat(array, 8, 16, 32) else None
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
@@ -221,7 +229,7 @@ def load_bits(_typing: Any, stream: Any, _positions: Any, _skips: Any) -> Any:
         both = [builder.trunc(word, _VECTOR) for word in (words, builder.lshr(words, skip))]
         return context.make_tuple(builder, signature.return_type, both)
 
-    return types.UniTuple(_lanes, 2)(stream, _lanes, _lanes), lower
+    return (types.UniTuple(_lanes, 2)(stream, _lanes, _lanes), lower) if _is_flat(stream, 8) else None
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types

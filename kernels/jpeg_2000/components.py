@@ -31,16 +31,22 @@ def undo_transform(planes: list[Plane], *, is_reversible: bool) -> None:
         _undo_irreversible(first, second, third)
 
 
-def store_colour(planes: list[Plane], out: Plane, component: Component, *, has_transform: bool) -> None:
-    """Write three reversibly coded planes, all of one shape and kind, as pixels: (height, width, 3), contiguous rows.
+def store_colour(
+    planes: list[Plane], out: Plane, place: tuple[int, int], component: Component, *, has_transform: bool
+) -> None:
+    """Write three reversibly coded planes, all of one shape and kind, into `out` from pixel (row, column) `place` on.
 
-    If `has_transform`, they are turned into red, green and blue on the way (G.2.2).
+    `out` is contiguous: (height, width, 3). If `has_transform`, the planes are turned into red, green and blue on the
+    way (G.2.2).
     """
-    words = out.view(f"u{out.dtype.itemsize}")
-    _store_pixels(*planes, words, has_transform, *_range(component))
+    words = out.reshape(-1).view(f"u{out.dtype.itemsize}")
+    stride = 3 * out.shape[1]
+    first, second, third = planes
+    start = place[0] * stride + 3 * place[1]
+    _store_pixels(first, second, third, words, start, stride, has_transform, *_range(component))
 
 
-def _range(component: Component) -> tuple[Any, Any, Any]:
+def _range(component: Component) -> tuple[Word, Word, Word]:
     """Give what is added to samples, and the least and the most they may be then."""
     shift = 0 if component.is_signed else 1 << (component.precision - 1)
     least = -(1 << (component.precision - 1)) if component.is_signed else 0
@@ -79,6 +85,8 @@ def _store_pixels(
     second: NDArray[np.int32],
     third: NDArray[np.int32],
     out: Plane,
+    at: int,
+    stride: int,
     has_transform: bool,
     shift: Word,
     least: Word,
@@ -87,7 +95,7 @@ def _store_pixels(
     height, width = first.shape
     smallest, largest = all_lanes(least), all_lanes(most)
     for y in range(height):
-        ones, twos, threes, row = first[y], second[y], third[y], out[y].reshape(3 * width)
+        ones, twos, threes, row = first[y], second[y], third[y], at + y * stride
         # The last sixteen may overlap those before.
         for start in range(0, width if width >= LANES else 0, LANES):
             x = min(start, width - LANES)
@@ -96,8 +104,8 @@ def _store_pixels(
                 middle = red - ((green + blue) >> 2)
                 red, green, blue = blue + middle, middle, green + middle
             store_pixels(
-                row,
-                3 * x,
+                out,
+                row + 3 * x,
                 smaller_lanes(larger_lanes(red + shift, smallest), largest),
                 smaller_lanes(larger_lanes(green + shift, smallest), largest),
                 smaller_lanes(larger_lanes(blue + shift, smallest), largest),
@@ -107,9 +115,9 @@ def _store_pixels(
             if has_transform:
                 centre = one - ((two + three) >> 2)
                 one, two, three = three + centre, centre, two + centre
-            row[3 * x] = min(max(np.int32(one + shift), least), most)
-            row[3 * x + 1] = min(max(np.int32(two + shift), least), most)
-            row[3 * x + 2] = min(max(np.int32(three + shift), least), most)
+            out[row + 3 * x] = min(max(np.int32(one + shift), least), most)
+            out[row + 3 * x + 1] = min(max(np.int32(two + shift), least), most)
+            out[row + 3 * x + 2] = min(max(np.int32(three + shift), least), most)
 
 
 @kernel

@@ -257,16 +257,16 @@ class _Image:
         source, target = self._places(layout, 0)
         if out[target].size:
             parts = [np.ascontiguousarray(plane[source]) for plane in planes]
-            store_colour(parts, out[target], self.codestream.size.components[0], has_transform=has_transform)
+            place = target[0].start, target[1].start
+            store_colour(parts, out, place, self.codestream.size.components[0], has_transform=has_transform)
 
     def _places(self, layout: TileLayout, index: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """Give what part of a component's plane is wanted of a tile, and what part of the output that is."""
         wanted, mine = self.wanted(index), layout.components[index].rectangles[-1]
         x0, y0, x1, y1 = _intersection(wanted, mine)
         x1, y1 = max(x0, x1), max(y0, y1)
-        return tuple(
-            (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)) for left, top, *_ in (mine, wanted)
-        )  # type: ignore[return-value] # of two
+        source = slice(y0 - mine[1], y1 - mine[1]), slice(x0 - mine[0], x1 - mine[0])
+        return source, (slice(y0 - wanted[1], y1 - wanted[1]), slice(x0 - wanted[0], x1 - wanted[0]))
 
 
 def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:

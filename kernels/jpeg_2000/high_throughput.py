@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import always_inlined, routine
 from ..lanes import LANES
 from .high_throughput_quads import (
     BLOCK_ROWS,
@@ -45,13 +45,14 @@ from .unstuffing import GUARD, Bytes, unstuff_backward, unstuff_forward
 
 Values = NDArray[np.int32]
 
-@inlined
+
+@always_inlined
 def value_pitch(width: Any) -> Any:
     """Give the words from row to row of a block's values: whole lanes of quads."""
     return (width + 2 * LANES - 1) & -(2 * LANES)
 
 
-@inlined
+@routine
 def _start(data: Bytes, length: Any, across: Any, vlc: Bytes, magnitudes: Bytes, state: State) -> Any:
     """Unstuff the streams of the cleanup pass in `data[:length]`; say whether they can be there."""
     if length < 2:
@@ -73,13 +74,13 @@ def _start(data: Bytes, length: Any, across: Any, vlc: Bytes, magnitudes: Bytes,
     return True
 
 
-@kernel
+@routine
 def decode_cleanups(
-    blocks: int,
+    blocks: Any,
     data: NDArray[np.uint8],
     lengths: NDArray[np.int64],
-    width: int,
-    height: int,
+    width: Any,
+    height: Any,
     states: NDArray[np.int64],
     rows: Values,
     events: Bytes,
@@ -145,7 +146,7 @@ def decode_cleanups(
     return -1
 
 
-@inlined
+@always_inlined
 def _row(rows: Values, block: Any, row: Any) -> Any:
     start = (block * BLOCK_ROWS + row) * ROW_WORDS
     return rows[start : start + ROW_WORDS]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import kernel, routine
 from ..lanes import LANES, load_lanes, store_lanes
 from .bits import load_word, store_word
 from .blocks import ALL_DECODED, MAXIMUM_BLOCK, longest_block
@@ -81,9 +81,7 @@ def decode_high_throughput_blocks(
         if count == 0:
             break
         width, height = blocks[numbers[0], K_WIDTH], blocks[numbers[0], K_HEIGHT]
-        wrong = decode_cleanups(
-            count, scratch, cleanups, width, height, states, rows, events, vlc, streams, values
-        )
+        wrong = decode_cleanups(count, scratch, cleanups, width, height, states, rows, events, vlc, streams, values)
         if wrong >= 0:
             return numbers[wrong]
         for which in range(count):
@@ -93,8 +91,18 @@ def decode_high_throughput_blocks(
             if refinements:
                 is_causal = band[B_STYLE] & VERTICALLY_CAUSAL != 0
                 refine(
-                    scratch[which], cleanups[which], totals[which], width, height, plane - 1, refinements == 2, is_causal,
-                    values[which], value_pitch(width), flags, streams[which]
+                    scratch[which],
+                    cleanups[which],
+                    totals[which],
+                    width,
+                    height,
+                    plane - 1,
+                    refinements == 2,
+                    is_causal,
+                    values[which],
+                    value_pitch(width),
+                    flags,
+                    streams[which],
                 )
             target = band[B_TARGET] + block[K_Y] * band[B_STRIDE] + block[K_X]
             for y in range(height):
@@ -107,7 +115,7 @@ def decode_high_throughput_blocks(
     return ALL_DECODED
 
 
-@inlined
+@routine
 def _most_values(blocks: Table, chosen: Integers) -> Any:
     """Give the words that hold the values of any of the chosen blocks."""
     most = np.int64(1)
@@ -116,12 +124,12 @@ def _most_values(blocks: Table, chosen: Integers) -> Any:
     return most
 
 
-@inlined
+@routine
 def _is_as_large(one: Any, other: Any) -> Any:
     return one[K_WIDTH] == other[K_WIDTH] and one[K_HEIGHT] == other[K_HEIGHT]
 
 
-@inlined
+@routine
 def _gather(data: Bytes, pieces: Table, piece: Any, scratch: Bytes) -> tuple[Any, Any]:
     """Copy a block's bytes; give the length of the cleanup pass, which is the first piece, and of all."""
     cleanup, total = pieces[piece, P_LENGTH], np.int64(0)
@@ -136,7 +144,7 @@ def _gather(data: Bytes, pieces: Table, piece: Any, scratch: Bytes) -> tuple[Any
     return cleanup, total
 
 
-@inlined
+@routine
 def _store_integers(target: NDArray[np.int32], at: Any, width: Any, values: Values, first: Any) -> None:
     """Write a row of signed coefficients without their fraction bit."""
     whole = width & -LANES
@@ -150,7 +158,7 @@ def _store_integers(target: NDArray[np.int32], at: Any, width: Any, values: Valu
         target[at + x] = -magnitude if value < 0 else magnitude
 
 
-@inlined
+@routine
 def _store_floats(target: NDArray[np.float32], at: Any, width: Any, values: Values, first: Any, step: Any) -> None:
     """Write a row of signed coefficients in the unit of samples (T.800 equation E-6, r = 1/2)."""
     for x in range(width):

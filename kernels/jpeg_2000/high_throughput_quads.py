@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import always_inlined, inlined
+from ..jit import always_inlined, routine
 from .bits import load_word
 from .high_throughput_tables import (
     CODEWORDS,
@@ -62,15 +62,27 @@ _U_FIELD, _U_SECOND = np.uint64(63 << U), np.uint64(U_SECOND - U)
 _U_TOTAL_BITS, _U_IS_LONG = np.uint64(U_TOTAL_BITS), np.uint64(U_IS_LONG)
 
 (
-    END, KNOWN, EVENT_PLACE, EVENT_WORD, EVENT_COUNT, RUN_TABLE,
-    VLC_BITS, VLC_POSITION, EVENT, MAGNITUDE_BITS, MAGNITUDE_POSITION, PLANE, LARGEST, STATE_WORDS,
+    END,
+    KNOWN,
+    EVENT_PLACE,
+    EVENT_WORD,
+    EVENT_COUNT,
+    RUN_TABLE,
+    VLC_BITS,
+    VLC_POSITION,
+    EVENT,
+    MAGNITUDE_BITS,
+    MAGNITUDE_POSITION,
+    PLANE,
+    LARGEST,
+    STATE_WORDS,
 ) = range(14)
 """Where a block's cleanup pass stands. MEL: where its bytes end, events known, the next byte, bits taken and their
 number, and the part of the table. VLC: bits, bits used, and events used. MagSgn: bits, and bits used. Then the bit plane
 coded, and the most bits a value may take."""
 
 
-@always_inlined
+@routine
 def decode_events(data: Bytes, wanted: Any, events: Bytes, state: State) -> None:
     """Decode MEL codewords until `wanted` events are known, a bit each; `events` has zeros from there on.
 
@@ -102,7 +114,7 @@ def decode_events(data: Bytes, wanted: Any, events: Bytes, state: State) -> None
     state[EVENT_WORD], state[EVENT_COUNT], state[RUN_TABLE] = word, count, table
 
 
-@always_inlined
+@routine
 def decode_quad_rows(
     vlc: Bytes, events: Bytes, rows: Words, across: Any, is_first: Any, quads: Any, states: NDArray[np.int64]
 ) -> None:
@@ -183,7 +195,7 @@ def _decode_pair(
     return position, event, kind + (second & _CONTEXT_BITS)
 
 
-@inlined
+@routine
 def _long_pair(mode: Any, bits: Any) -> Any:
     """Give a pair of u, at least one of which has a long suffix, in the form of `U_PAIRS`."""
     pair = np.int64(LONG_U_PAIRS[mode + (bits & _U_BITS)])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined
+from ..jit import routine
 from .bits import has_full_byte, load_word, store_word, swap_bytes
 
 Bytes = NDArray[np.uint8]
@@ -19,10 +19,14 @@ Bytes = NDArray[np.uint8]
 GUARD = 16
 """Bytes after the end of each stream; also what every buffer needs beyond the bytes it takes."""
 _BYTE = np.uint64(0xFF)
-_ONES, _SEVEN_BITS, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x7F7F7F7F7F7F7F7F), np.uint64(0x8080808080808080)
+_ONES, _SEVEN_BITS, _HIGH_BITS = (
+    np.uint64(0x0101010101010101),
+    np.uint64(0x7F7F7F7F7F7F7F7F),
+    np.uint64(0x8080808080808080),
+)
 
 
-@inlined
+@routine
 def _close(out: Bytes, length: Any, rest: Any, count: Any, fill: Any) -> Any:
     """Write the last, partial byte and the guard; give the bytes before the guard."""
     out[length] = np.uint8((rest | fill << np.uint64(count)) & _BYTE)
@@ -31,7 +35,7 @@ def _close(out: Bytes, length: Any, rest: Any, count: Any, fill: Any) -> Any:
     return length + 1
 
 
-@inlined
+@routine
 def unstuff_forward(data: Bytes, start: Any, end: Any, out: Bytes, fill: Any) -> Any:
     """Put `data[start:end]` into `out`: a byte after FF gives seven bits. Give the length, guard apart.
 
@@ -64,7 +68,7 @@ def unstuff_forward(data: Bytes, start: Any, end: Any, out: Bytes, fill: Any) ->
     return _close(out, length, rest, count, fill)
 
 
-@inlined
+@routine
 def unstuff_backward(data: Bytes, start: Any, end: Any, rest: Any, count: Any, is_stuffed: Any, out: Bytes) -> Any:
     """Put the bytes before `end`, down to `start`, into `out`; give the length, guard apart.
 

@@ -46,8 +46,14 @@ def synthesise(coefficients: Rows, rectangles: Rectangles, target: Rows, spare: 
             out[:] = coefficients[: shape[0], : shape[1]]
         elif out.size and is_reversible:
             synthesise_53(
-                low.reshape(-1), coefficients.reshape(-1), out.reshape(-1), shape, low.shape, coefficients.shape[1],
-                x0 & 1, y0 & 1,
+                low.reshape(-1),
+                coefficients.reshape(-1),
+                out.reshape(-1),
+                shape,
+                low.shape,
+                coefficients.shape[1],
+                x0 & 1,
+                y0 & 1,
             )
         elif out.size:
             _synthesise_97(low, coefficients, out, x0 & 1, y0 & 1)

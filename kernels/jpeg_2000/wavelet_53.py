@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined, kernel
+from ..jit import always_inlined, kernel, routine
 from ..lanes import LANES, load_lanes, store_lanes, store_woven
 
 Rows = NDArray[np.int32]
 
 
-@inlined
+@always_inlined
 def _low(low: Any, before: Any, after: Any) -> Any:
     return low - ((before + after + 2) >> 2)
 
 
-@inlined
+@always_inlined
 def _high(high: Any, before: Any, after: Any) -> Any:
     return high + ((before + after) >> 1)
 
 
-@inlined
+@routine
 def _lift_low(out: Rows, at: Any, low: Rows, place: Any, high: Rows, before: Any, after: Any, count: Any) -> None:
     """Give `count` low samples: those from `low[place]` on, between high ones from `before` and from `after` on."""
     for x in range(count if count < LANES else 0):
@@ -39,7 +39,7 @@ def _lift_low(out: Rows, at: Any, low: Rows, place: Any, high: Rows, before: Any
         store_lanes(out, at + x, load_lanes(low, place + x) - ((neighbours + 2) >> 2))
 
 
-@inlined
+@routine
 def _lift_high(out: Rows, at: Any, high: Rows, place: Any, low: Rows, before: Any, after: Any, count: Any) -> None:
     """Give `count` high samples: those from `high[place]` on, between low ones from `before` and from `after` on."""
     for x in range(count if count < LANES else 0):
@@ -50,7 +50,7 @@ def _lift_high(out: Rows, at: Any, high: Rows, place: Any, low: Rows, before: An
         store_lanes(out, at + x, load_lanes(high, place + x) + (neighbours >> 1))
 
 
-@inlined
+@routine
 def _weave(lines: Rows, first: Any, second: Any, count: Any, out: Any) -> None:
     """Put `count` samples of both parities side by side."""
     for x in range(count if count < LANES else 0):
@@ -60,9 +60,18 @@ def _weave(lines: Rows, first: Any, second: Any, count: Any, out: Any) -> None:
         store_woven(lines, out + 2 * x, load_lanes(lines, first + x), load_lanes(lines, second + x))
 
 
-@kernel
-def synthesise_row(
-    low: Rows, place: int, high: Rows, high_place: int, lows: int, width: int, lines: Rows, pitch: int, out: int, parity: int
+@routine
+def _synthesise_row(
+    low: Rows,
+    place: Any,
+    high: Rows,
+    high_place: Any,
+    lows: Any,
+    width: Any,
+    lines: Rows,
+    pitch: Any,
+    out: Any,
+    parity: Any,
 ) -> None:
     """Synthesise one row into `lines[out:]`; `parity` is 1 where its first sample is a high one.
 
@@ -95,7 +104,7 @@ def synthesise_row(
         lines[out + 2 * count] = lines[one + count]
 
 
-@inlined
+@always_inlined
 def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
     """Give the samples of the other parity, `count` in all, before and after sample `index`."""
     before, after = index - 1 + offset, index + offset
@@ -108,8 +117,14 @@ def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
 
 @kernel
 def synthesise_53(
-    low: Rows, coefficients: Rows, out: Rows, shape: tuple[int, int], low_shape: tuple[int, int], stride: int,
-    parity_x: int, parity_y: int,
+    low: Rows,
+    coefficients: Rows,
+    out: Rows,
+    shape: tuple[int, int],
+    low_shape: tuple[int, int],
+    stride: int,
+    parity_x: int,
+    parity_y: int,
 ) -> None:
     """Synthesise one resolution of `shape`: `low` and the three bands of `coefficients` into `out`.
 
@@ -121,7 +136,7 @@ def synthesise_53(
     row, kept = 2 * pitch, 3 * pitch
     lines = np.empty(5 * pitch, np.int32)
     if height == 1 and parity_y == 1:
-        synthesise_row(coefficients, 0, coefficients, lows_x, lows_x, width, lines, pitch, row, parity_x)
+        _synthesise_row(coefficients, 0, coefficients, lows_x, lows_x, width, lines, pitch, row, parity_x)
         for x in range(width):
             out[x] = lines[row + x] >> 1
         return
@@ -132,21 +147,27 @@ def synthesise_53(
             before, after = _neighbours(i, parity_y, highs)
             while read < highs and read <= max(before, after):
                 place = (lows + read) * stride
-                synthesise_row(
-                    coefficients, place, coefficients, place + lows_x, lows_x, width, lines, pitch,
-                    kept + (read & 1) * pitch, parity_x,
+                _synthesise_row(
+                    coefficients,
+                    place,
+                    coefficients,
+                    place + lows_x,
+                    lows_x,
+                    width,
+                    lines,
+                    pitch,
+                    kept + (read & 1) * pitch,
+                    parity_x,
                 )
                 read += 1
-            synthesise_row(
+            _synthesise_row(
                 low, i * lows_x, coefficients, i * stride + lows_x, lows_x, width, lines, pitch, row, parity_x
             )
             at = (2 * i + parity_y) * width
             if height == 1:
                 out[:width] = lines[row : row + width]
                 return
-            _lift_low(
-                out, at, lines, row, lines, kept + (before & 1) * pitch, kept + (after & 1) * pitch, width
-            )
+            _lift_low(out, at, lines, row, lines, kept + (before & 1) * pitch, kept + (after & 1) * pitch, width)
         if 0 <= high < highs:
             # Both low rows around this high one are there.
             before, after = _neighbours(high, 1 - parity_y, lows)
