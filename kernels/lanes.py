@@ -24,7 +24,7 @@ _LANE = ir.IntType(32)
 _VECTOR = ir.VectorType(_LANE, LANES)
 
 
-class _Lanes(types.Type):
+class _Lanes(types.Type):  # type: ignore[misc] # Numba ships no types
     def __init__(self) -> None:
         super().__init__(name=f"int32x{LANES}")
 
@@ -32,8 +32,8 @@ class _Lanes(types.Type):
 _lanes = _Lanes()
 
 
-@register_model(_Lanes)  # type: ignore[untyped-decorator] # Numba ships no types
-class _LanesModel(models.PrimitiveModel):
+@register_model(_Lanes)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc] # Numba ships no types
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _VECTOR)
 
@@ -57,8 +57,8 @@ def _order(places: Iterable[int]) -> Any:
 def _define(name: Any, build: Callable[[Any], Callable[[Any, Any], Any]]) -> None:
     """Let an operator take lanes and lanes, or lanes and an integer."""
 
-    @infer_global(name)  # type: ignore[untyped-decorator] # Numba ships no types
-    class Template(AbstractTemplate):
+    @infer_global(name)
+    class Template(AbstractTemplate):  # type: ignore[misc] # Numba ships no types
         def generic(self, arguments: Any, _keywords: Any) -> Any:
             one, other = arguments
             is_other = other == _lanes or isinstance(other, types.Integer)

@@ -2,9 +2,9 @@
 
 Quads of 2 x 2 coefficients are decoded a row at a time, in two steps. The first takes from the MEL and VLC streams what
 is significant and how large it may be; the second takes magnitudes and signs from the MagSgn stream. The first waits
-for itself, the second has work for every lane, so that a processor does both at once. Within a quad the order is: left
-above, left below, right above, right below. Values are kept as magnitude with one fraction bit, the sign in bit 31, rows
-`value_pitch` apart.
+for itself, the second has work for every lane, so that a processor does both at once. Two blocks are decoded
+side by side, for while one waits the other need not. Within a quad the order is: left above, left below, right above,
+right below. Values are kept as magnitude with one fraction bit, the sign in bit 31, rows `value_pitch` apart.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ ROW_WORDS = 576
 (CONTEXTS, QUADS, LEFT_BELOW, RIGHT_BELOW, LENGTHS) = (0, 1, 3, 4, 5)
 BLOCK_ROWS = 6
 """Rows of scratch of a block. Of each quad: what the row above adds to its context; its entry, with u, in two rows by
-turns; the values below, at left and right, their lowest bit set, or 0 where not significant; and the lengths of its four
-values, a byte each. Quads and values have a place before the first."""
+turns; the values below, at left and right, their lowest bit set, or 0 where not significant; and the lengths of its
+four values, a byte each. Quads and values have a place before the first."""
 
 _1 = np.uint64(1)
 _CODEWORD_BITS, _U_BITS = np.uint64(127), np.uint64(U_MODE_ENTRIES - 1)
@@ -78,8 +78,8 @@ _U_TOTAL_BITS, _U_IS_LONG = np.uint64(U_TOTAL_BITS), np.uint64(U_IS_LONG)
     STATE_WORDS,
 ) = range(14)
 """Where a block's cleanup pass stands. MEL: where its bytes end, events known, the next byte, bits taken and their
-number, and the part of the table. VLC: bits, bits used, and events used. MagSgn: bits, and bits used. Then the bit plane
-coded, and the most bits a value may take."""
+number, and the part of the table. VLC: bits, bits used, and events used. MagSgn: bits, and bits used. Then the bit
+plane coded, and the most bits a value may take."""
 
 
 @routine
@@ -114,7 +114,7 @@ def decode_events(data: Bytes, wanted: Any, events: Bytes, state: State) -> None
     state[EVENT_WORD], state[EVENT_COUNT], state[RUN_TABLE] = word, count, table
 
 
-@routine
+@always_inlined
 def decode_quad_rows(
     vlc: Bytes, events: Bytes, rows: Words, across: Any, is_first: Any, quads: Any, states: NDArray[np.int64]
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import always_inlined, routine
+from ..jit import always_inlined
 from ..lanes import (
     LANES,
     all_lanes,
@@ -34,7 +34,7 @@ _MOST_OF_FOUR = 14
 """Four values of as many bits are among the 57 that one load gives."""
 
 
-@routine
+@always_inlined
 def find_contexts(across: Any, quads: Rows, contexts: Rows) -> None:
     """Find what a row of quads adds to the contexts of the next row (7.3.5)."""
     for x in range(0, across + 1, LANES):
@@ -44,7 +44,7 @@ def find_contexts(across: Any, quads: Rows, contexts: Rows) -> None:
         store_lanes(contexts, x, context | right >> (RHO + 1 - 9) & 0x200)
 
 
-@routine
+@always_inlined
 def find_lengths(across: Any, quads: Rows, left_below: Rows, right_below: Rows, lengths: Rows) -> Any:
     """Find how many bits each value of a row of quads takes (7.3.7); give the most for a value, first bits included."""
     none = all_lanes(0)
@@ -64,7 +64,7 @@ def find_lengths(across: Any, quads: Rows, left_below: Rows, right_below: Rows, 
     return largest_lane(most)
 
 
-@routine
+@always_inlined
 def decode_value_row(
     stream: Bytes,
     stream_bits: Any,
