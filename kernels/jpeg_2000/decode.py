@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import DecodeError, OutOfRange, UnsupportedPixels
 from .blocks import ALL_DECODED, decode_blocks
-from .components import store, undo_transform
+from .components import store, store_colour, undo_transform
 from .high_throughput_blocks import decode_high_throughput_blocks
 from .layout import (
     B_KEPT,
@@ -77,7 +77,7 @@ def decode_jpeg_2000(
     image = _Image(parsed, level, region, run)
     shape = image.shape(0)
     out = np.empty((*shape, len(components)), _sample_type(components))
-    image.decode([out[..., number] for number in range(len(components))])
+    image.decode([out[..., number] for number in range(len(components))], out)
     return out[..., 0] if len(components) == 1 else out
 
 
@@ -160,10 +160,17 @@ class _Image:
         x0, y0, x1, y1 = self.wanted(number)
         return y1 - y0, x1 - x0
 
-    def decode(self, outs: list[NDArray[Any]]) -> None:
-        """Decode every tile that is wanted into `outs`, one array a component."""
+    def decode(self, outs: list[NDArray[Any]], pixels: NDArray[Any] | None = None) -> None:
+        """Decode every tile that is wanted into `outs`, one array a component; they may be parts of `pixels`."""
         tiles = sorted(number for number in self.codestream.tiles if self._is_wanted(number))
-        self.run(lambda number: self._decode_tile(number, outs), tiles)
+        if pixels is not None and not self._are_pixels_alike():
+            pixels = None
+        self.run(lambda number: self._decode_tile(number, outs, pixels), tiles)
+
+    def _are_pixels_alike(self) -> bool:
+        """Say whether there are three components of one kind."""
+        components = self.codestream.size.components
+        return len(components) == 3 and len({(one.precision, one.is_signed) for one in components}) == 1
 
     def _is_wanted(self, tile: int) -> bool:
         rectangle = tile_rectangle(self.codestream.size, tile)
@@ -173,7 +180,7 @@ class _Image:
                 return True
         return False
 
-    def _decode_tile(self, number: int, outs: list[NDArray[Any]]) -> None:
+    def _decode_tile(self, number: int, outs: list[NDArray[Any]], pixels: NDArray[Any] | None) -> None:
         size, tile = self.codestream.size, self.codestream.tiles[number]
         packaging = tile.parameters.packaging
         if packaging is None:
@@ -191,6 +198,10 @@ class _Image:
             indices = range(len(size.components))
             strips = None if self.run is run_serially else self.run
             planes = self.run(lambda index: _plane(layout, index, coefficients, targets, strips), indices)
+            are_reversible = all(component.style.is_reversible for component in layout.components)
+            if pixels is not None and are_reversible and len({plane.shape for plane in planes}) == 1:
+                self._store_colour(layout, planes, pixels, has_transform=packaging.has_transform)
+                return
             if packaging.has_transform:
                 _undo_transform(number, layout, planes)
             self.run(lambda index: self._store(layout, index, planes[index], outs[index]), indices)
@@ -233,13 +244,27 @@ class _Image:
 
     def _store(self, layout: TileLayout, index: int, plane: NDArray[Any], out: NDArray[Any]) -> None:
         """Put what is wanted of a tile's plane where it belongs in `out`."""
+        source, target = self._places(layout, index)
+        if out[target].size:
+            store(np.ascontiguousarray(plane[source]), out[target], self.codestream.size.components[index])
+
+    def _store_colour(
+        self, layout: TileLayout, planes: list[NDArray[Any]], out: NDArray[Any], *, has_transform: bool
+    ) -> None:
+        """Put what is wanted of a tile's three planes where it belongs in `out`, pixel by pixel."""
+        source, target = self._places(layout, 0)
+        if out[target].size:
+            parts = [np.ascontiguousarray(plane[source]) for plane in planes]
+            place = target[0].start, target[1].start
+            store_colour(parts, out, place, self.codestream.size.components[0], has_transform=has_transform)
+
+    def _places(self, layout: TileLayout, index: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Give what part of a component's plane is wanted of a tile, and what part of the output that is."""
         wanted, mine = self.wanted(index), layout.components[index].rectangles[-1]
         x0, y0, x1, y1 = _intersection(wanted, mine)
-        if x0 >= x1 or y0 >= y1:
-            return
-        part = plane[y0 - mine[1] : y1 - mine[1], x0 - mine[0] : x1 - mine[0]]
-        target = out[y0 - wanted[1] : y1 - wanted[1], x0 - wanted[0] : x1 - wanted[0]]
-        store(np.ascontiguousarray(part), target, self.codestream.size.components[index])
+        x1, y1 = max(x0, x1), max(y0, y1)
+        source = slice(y0 - mine[1], y1 - mine[1]), slice(x0 - mine[0], x1 - mine[0])
+        return source, (slice(y0 - wanted[1], y1 - wanted[1]), slice(x0 - wanted[0], x1 - wanted[0]))
 
 
 def _deal(chosen: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:

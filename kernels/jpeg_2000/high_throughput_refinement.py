@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from ..jit import inlined, kernel
+from ..jit import routine
 from .high_throughput import Values
 from .unstuffing import Bytes, unstuff_backward, unstuff_forward
 
 _SIGN = -(1 << 31)
 
 
-@inlined
+@routine
 def _take_bit(stream: Bytes, position: Any, length: Any) -> Any:
     """Give one bit of an unstuffed stream; zeros follow its end."""
     return np.int64(stream[min(position >> 3, length)]) >> (position & 7) & 1
 
 
-@inlined
+@routine
 def _has_neighbour(flags: Bytes, at: Any, pitch: Any, sees_below: Any) -> Any:
     found = flags[at - pitch - 1] | flags[at - pitch] | flags[at - pitch + 1] | flags[at - 1] | flags[at + 1]
     if sees_below:
@@ -27,7 +27,7 @@ def _has_neighbour(flags: Bytes, at: Any, pitch: Any, sees_below: Any) -> Any:
     return found & 1 != 0
 
 
-@kernel
+@routine
 def refine(
     data: Bytes,
     start: int,
@@ -59,7 +59,7 @@ def refine(
         _refine_magnitudes(stream, length, width, height, plane, values, pitch, flags)
 
 
-@inlined
+@routine
 def _propagate(
     stream: Bytes,
     length: Any,
@@ -95,7 +95,7 @@ def _propagate(
                         values[y * pitch + x] = fresh | _SIGN if is_negative else fresh
 
 
-@inlined
+@routine
 def _refine_magnitudes(
     stream: Bytes, length: Any, width: Any, height: Any, plane: Any, values: Values, pitch: Any, flags: Bytes
 ) -> None:

@@ -83,27 +83,40 @@ _OTHER_ROWS = (
     "677b111 6b7f1ff 6f73132 7776100 7b7b1b8 7f72122",
 )
 
-LENGTH_BITS, U_OFFSET, RHO, FIRST_BITS, KNOWN_BITS = 7, 8, 4, 8, 12
-"""Of an entry: mask of the codeword's length, flag u_off, and where rho, e_1 and e_k (four bits each) begin."""
+LENGTH_BITS, U_OFFSET, CONTEXT_BITS = 7, 1 << 6, 7 << 7
+"""Of an entry: masks of the codeword's length, of the flag u_off, and of what it adds to the next quad's context."""
+U, RHO, NO_QUAD, KNOWN_BITS, FIRST_BITS = 10, 16, 1 << 20, 21, 25
+"""Of an entry: where u (six bits, put in later), rho, e_k and e_1 (four bits each) begin. `NO_QUAD` is what stands
+beyond the last quad of a row: it takes no bits, and adds to the context what leads to itself in the next row."""
 
-ROW_ENTRIES = 1024
-U_VALUE, U_PAIR_ENTRIES = 16, 64
+ROW_ENTRIES = 2048
 
 
-def _codeword_table(contexts: tuple[str, ...]) -> Iterator[int]:
+def _left_context(rho: int, is_first_row: bool) -> int:
+    """Give what a quad adds to the context of the one to its right (T.814 7.3.5)."""
+    if is_first_row:
+        return (rho & 3 != 0) << 7 | rho >> 2 << 8
+    return (rho >> 2 != 0) << 8
+
+
+def _codeword_table(contexts: tuple[str, ...], is_first_row: bool) -> Iterator[int]:
     """Give the entry for each context (three bits) and seven bits to come."""
     for line in contexts:
         entries = [0] * 128
         for text in line.split():
             word, length = int(text[:2], 16), int(text[2], 16)
             rho, offset, known, first = (int(digit, 16) for digit in text[3:])
+            entry = known << KNOWN_BITS | first << FIRST_BITS | rho << RHO | _left_context(rho, is_first_row)
             for rest in range(0, 128, 1 << length):
-                entries[rest | word] = known << KNOWN_BITS | first << FIRST_BITS | rho << RHO | offset << 3 | length
+                entries[rest | word] = entry | offset * U_OFFSET | length
         yield from entries
+    yield from [NO_QUAD] * 1024
 
 
-CODEWORDS: NDArray[np.uint16] = np.array([*_codeword_table(_FIRST_ROW), *_codeword_table(_OTHER_ROWS)], np.uint16)
-"""By row kind * 1024 + context * 128 + seven bits."""
+CODEWORDS: NDArray[np.uint32] = np.array(
+    [*_codeword_table(_FIRST_ROW, True), *_codeword_table(_OTHER_ROWS, False)], np.uint32
+)
+"""By row kind * 2048 + context * 128 + seven bits; contexts from 8 on are those of no quad."""
 
 
 def _prefix(bits: int) -> tuple[int, int, int]:
@@ -115,28 +128,72 @@ def _prefix(bits: int) -> tuple[int, int, int]:
     return (3, 1, 3) if bits & 4 else (3, 5, 5)
 
 
-def _pair_of_u(mode: int, bits: int) -> int:
-    """Give lengths of both prefixes together, of each suffix, and the least of each u (T.814 7.3.6).
+U_TOTAL_BITS, U_SECOND, U_IS_LONG, U_MODE_ENTRIES = 31, 20, 1 << 31, 256
+"""Of a pair of u: mask of the length of both, where the second one begins (the first one is at `U`, as in an entry),
+and a flag for pairs of more than eight bits."""
+U_FIRST_SUFFIX, U_SECOND_SUFFIX, U_FIRST_LEAST, U_SECOND_LEAST = 3, 6, 9, 13
+"""Of the prefixes of such a pair: where these begin after the length of both prefixes (three bits): the length of each
+suffix (three bits), and the least of each u (four bits)."""
 
-    `mode` has a bit for each quad whose u is coded, and 4 where both exceed 2 (first row only; 3 is then the mode
-    of those where one at least does not).
+
+def _prefixes_of_u(mode: int, bits: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Give the two prefixes (T.814 7.3.6).
+
+    `mode` has a bit for each quad whose u is coded, and 4 where both exceed 2 (first row only; 5 stands for 3 there,
+    when at least one does not).
     """
-    first = _prefix(bits) if mode != 2 and mode else (0, 0, 0)
+    none = (0, 0, 0)
+    first = _prefix(bits) if mode != 2 and mode else none
     rest = bits >> first[0]
     if mode in (0, 1):
-        second = (0, 0, 0)
-    elif mode == 5 and first[0] == 3:
-        second = (1, 0, 1 + (rest & 1))
-    else:
-        second = _prefix(rest)
-    bias = 2 if mode == 4 else 0
-    length = first[0] + second[0]
-    return length | first[1] << 3 | second[1] << 6 | (first[2] + bias) << 9 | (second[2] + bias) << 13
+        return first, none
+    if mode == 5 and first[0] == 3:
+        return first, (1, 0, 1 + (rest & 1))
+    second = _prefix(rest)
+    if mode == 4:
+        return (*first[:2], first[2] + 2), (*second[:2], second[2] + 2)
+    return first, second
 
 
-U_PAIRS: NDArray[np.int32] = np.array([_pair_of_u(mode, bits) for mode in range(6) for bits in range(64)], np.int32)
-"""By mode * 64 + six bits. Modes 0 to 3 say whose u is coded; 4 and 5 stand for 3 in the first row, after the event
+def _pair_of_u(mode: int, bits: int) -> int:
+    """Give both u and the length of their codewords, prefixes before suffixes, if eight bits hold them."""
+    first, second = _prefixes_of_u(mode, bits)
+    total = first[0] + first[1] + second[0] + second[1]
+    rest = bits >> first[0] + second[0]
+    one = first[2] + (rest & ((1 << first[1]) - 1))
+    other = second[2] + (rest >> first[1] & ((1 << second[1]) - 1))
+    return total | one << U | other << U_SECOND if total <= 8 else U_IS_LONG
+
+
+def _long_pair_of_u(mode: int, bits: int) -> int:
+    first, second = _prefixes_of_u(mode, bits)
+    lengths = first[0] + second[0] | first[1] << U_FIRST_SUFFIX | second[1] << U_SECOND_SUFFIX
+    return lengths | first[2] << U_FIRST_LEAST | second[2] << U_SECOND_LEAST
+
+
+U_PAIRS: NDArray[np.uint32] = np.array([_pair_of_u(mode, bits) for mode in range(6) for bits in range(256)], np.uint32)
+LONG_U_PAIRS: NDArray[np.uint32] = np.array(
+    [_long_pair_of_u(mode, bits) for mode in range(6) for bits in range(256)], np.uint32
+)
+"""By mode * 256 + eight bits. Modes 0 to 3 say whose u is coded; 4 and 5 stand for 3 in the first row, after the event
 1 or 0."""
 
-RUN_EXPONENTS: NDArray[np.int64] = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5], np.int64)
+_RUN_EXPONENTS = (0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5)
 """T.814 table 2."""
+RUN_BITS, RUN_ENTRIES = 6, 64
+RUN_ONE, RUN_EVENTS, RUN_STATE = 3, 4, 10
+"""Of a run: where these begin after the length of its codeword (three bits): whether an event 1 follows, the number of
+events 0 (six bits), and the next state, times `RUN_ENTRIES`."""
+
+
+def _run(state: int, bits: int) -> int:
+    """Give what a MEL codeword, the highest of six bits first, says in a state (T.814 7.3.3)."""
+    exponent = _RUN_EXPONENTS[state]
+    if bits >> (RUN_BITS - 1):
+        return 1 | 1 << exponent << RUN_EVENTS | min(state + 1, 12) * RUN_ENTRIES << RUN_STATE
+    zeros = bits >> (RUN_BITS - 1 - exponent) & ((1 << exponent) - 1)
+    return 1 + exponent | 1 << RUN_ONE | zeros << RUN_EVENTS | max(state - 1, 0) * RUN_ENTRIES << RUN_STATE
+
+
+RUNS: NDArray[np.uint32] = np.array([_run(state, bits) for state in range(13) for bits in range(64)], np.uint32)
+"""By state * 64 + six bits."""

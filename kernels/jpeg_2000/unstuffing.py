@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jit import inlined
-from .bits import has_full_byte, load_word, store_word
+from ..jit import routine
+from .bits import has_full_byte, load_word, store_word, swap_bytes
 
 Bytes = NDArray[np.uint8]
 
 GUARD = 16
 """Bytes after the end of each stream; also what every buffer needs beyond the bytes it takes."""
 _BYTE = np.uint64(0xFF)
+_ONES, _SEVEN_BITS, _HIGH_BITS = (
+    np.uint64(0x0101010101010101),
+    np.uint64(0x7F7F7F7F7F7F7F7F),
+    np.uint64(0x8080808080808080),
+)
 
 
-@inlined
+@routine
 def _close(out: Bytes, length: Any, rest: Any, count: Any, fill: Any) -> Any:
     """Write the last, partial byte and the guard; give the bytes before the guard."""
     out[length] = np.uint8((rest | fill << np.uint64(count)) & _BYTE)
@@ -30,7 +35,7 @@ def _close(out: Bytes, length: Any, rest: Any, count: Any, fill: Any) -> Any:
     return length + 1
 
 
-@inlined
+@routine
 def unstuff_forward(data: Bytes, start: Any, end: Any, out: Bytes, fill: Any) -> Any:
     """Put `data[start:end]` into `out`: a byte after FF gives seven bits. Give the length, guard apart.
 
@@ -63,26 +68,42 @@ def unstuff_forward(data: Bytes, start: Any, end: Any, out: Bytes, fill: Any) ->
     return _close(out, length, rest, count, fill)
 
 
-@inlined
+@routine
 def unstuff_backward(data: Bytes, start: Any, end: Any, rest: Any, count: Any, is_stuffed: Any, out: Bytes) -> Any:
     """Put the bytes before `end`, down to `start`, into `out`; give the length, guard apart.
 
     After a byte above 8F (`is_stuffed`) one whose low seven bits are ones gives these seven. `rest` holds `count`
     bits that go first.
     """
-    length = np.int64(0)
-    for position in range(end - 1, start - 1, -1):
-        byte = np.uint64(data[np.uint64(position)])
-        rest |= byte << np.uint64(count)
-        if is_stuffed and byte & np.uint64(0x7F) == np.uint64(0x7F):
-            rest &= (np.uint64(1) << np.uint64(count + 7)) - np.uint64(1)
-            count += 7
-        else:
-            count += 8
-        is_stuffed = byte > np.uint64(0x8F)
-        if count >= 8:
-            out[length] = np.uint8(rest & _BYTE)
-            rest >>= np.uint64(8)
-            count -= 8
-            length += 1
+    length, position = np.int64(0), end - 1
+    while position >= start:
+        if position - start >= 7:
+            word = swap_bytes(load_word(data, position - 7))
+            # The highest bit of each byte with seven ones, and of each that is above 8F.
+            is_full = (word & _SEVEN_BITS) + _ONES & _HIGH_BITS
+            is_above = word & (word << np.uint64(1) | word << np.uint64(2) | word << np.uint64(3)) & _HIGH_BITS
+            before = is_above << np.uint64(8) | (np.uint64(0x80) if is_stuffed else np.uint64(0))
+            if is_full & before == np.uint64(0):
+                store_word(out, length, rest | word << np.uint64(count))
+                # Two shifts, because one by 64 is undefined.
+                rest = word >> np.uint64(1) >> np.uint64(63 - count)
+                is_stuffed = is_above >> np.uint64(63) != np.uint64(0)
+                length += 8
+                position -= 8
+                continue
+        for _ in range(min(np.int64(8), position - start + 1)):
+            byte = np.uint64(data[np.uint64(position)])
+            rest |= byte << np.uint64(count)
+            if is_stuffed and byte & np.uint64(0x7F) == np.uint64(0x7F):
+                rest &= (np.uint64(1) << np.uint64(count + 7)) - np.uint64(1)
+                count += 7
+            else:
+                count += 8
+            is_stuffed = byte > np.uint64(0x8F)
+            if count >= 8:
+                out[length] = np.uint8(rest & _BYTE)
+                rest >>= np.uint64(8)
+                count -= 8
+                length += 1
+            position -= 1
     return _close(out, length, rest, count, np.uint64(0))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel, routine
+from .wavelet_53 import synthesise_53
 
 Rows = NDArray[Any]
 Rectangles = tuple[tuple[int, int, int, int], ...]
@@ -70,11 +71,17 @@ def _in_strips(low: Rows, coefficients: Rows, out: Rows, parity_x: int, parity_y
     """Synthesise one resolution by the 5/3 wavelet, strip by strip."""
     steps = low.shape[0] + 1
     strips = steps // _STEPS_A_STRIP
+    flat = low.reshape(-1), coefficients.reshape(-1), out.reshape(-1)
+    (height, width), (lows, lows_x), stride = out.shape, low.shape, coefficients.shape[1]
+
+    def synthesise_strip(part: tuple[int, int]) -> None:
+        synthesise_53(*flat, (height, width), (lows, lows_x), stride, parity_x, parity_y, *part)
+
     if run is None or strips < 2:
-        _synthesise_53(low, coefficients, out, parity_x, parity_y, 0, steps)
+        synthesise_strip((0, steps))
         return
     bounds = [steps * strip // strips for strip in range(strips + 1)]
-    run(lambda part: _synthesise_53(low, coefficients, out, parity_x, parity_y, *part), pairwise(bounds))
+    run(synthesise_strip, pairwise(bounds))
 
 
 @routine
@@ -86,128 +93,6 @@ def _weave(first: Rows, second: Rows, out: Rows) -> None:
         out[2 * i + 1] = second[i]
     if first.shape[0] > count:
         out[2 * count] = first[count]
-
-
-@routine
-def _low_53(low: Any, before: Any, after: Any) -> Any:
-    return low - ((before + after + 2) >> 2)
-
-
-@routine
-def _high_53(high: Any, before: Any, after: Any) -> Any:
-    return high + ((before + after) >> 1)
-
-
-@routine
-def _low_line_53(out: Rows, low: Rows, above: Rows, below: Rows) -> None:
-    for x in range(out.shape[0]):
-        out[x] = _low_53(low[x], above[x], below[x])
-
-
-@routine
-def _high_line_53(out: Rows, high: Rows, above: Rows, below: Rows) -> None:
-    for x in range(out.shape[0]):
-        out[x] = _high_53(high[x], above[x], below[x])
-
-
-@routine
-def _row_53(low: Rows, high: Rows, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
-    """Synthesise one row; `parity` is 1 where its first sample is a high one (F.3.8.1)."""
-    lows, highs = low.shape[0], high.shape[0]
-    # Low sample i lies between high samples i - 1 + parity and i + parity.
-    end = min(lows, highs - parity)
-    first = 1 - parity
-    if end > first:
-        # Slices that begin together: an index that might be negative would keep the loop from being vectorised.
-        count = end - first
-        _low_line_53(even[first:end], low[first:end], high[0:count], high[1 : count + 1])
-    if parity == 0:
-        even[0] = _low_53(low[0], high[0], high[0])
-    if end < lows and lows > 1 - parity:
-        even[lows - 1] = _low_53(low[lows - 1], high[highs - 1], high[highs - 1])
-    end = min(highs, lows - 1 + parity)
-    if end > parity:
-        count = end - parity
-        _high_line_53(odd[parity:end], high[parity:end], even[0:count], even[1 : count + 1])
-    if parity == 1:
-        odd[0] = _high_53(high[0], even[0], even[0])
-    if end < highs and highs > parity:
-        odd[highs - 1] = _high_53(high[highs - 1], even[lows - 1], even[lows - 1])
-    if parity:
-        _weave(odd[:highs], even[:lows], out)
-    else:
-        _weave(even[:lows], odd[:highs], out)
-
-
-@routine
-def _neighbours(index: Any, offset: Any, count: Any) -> tuple[Any, Any]:
-    """Give the samples of the other parity, `count` in all, before and after sample `index`."""
-    before, after = index - 1 + offset, index + offset
-    if before < 0:
-        before = after
-    if after >= count:
-        after = before
-    return before, after
-
-
-@routine
-def _read_row_53(low: Rows, coefficients: Rows, y: Any, even: Rows, odd: Rows, out: Rows, parity: Any) -> None:
-    """Synthesise row `y` of the coefficients, low ones first, into `out`."""
-    lows_y, lows_x = low.shape
-    left = low[y, 0:lows_x] if y < lows_y else coefficients[y, 0:lows_x]
-    right = coefficients[y, lows_x : out.shape[0]]
-    if out.shape[0] > 1:
-        _row_53(left, right, even, odd, out, parity)
-    elif parity:
-        out[0] = right[0] >> 1
-    else:
-        out[0] = left[0]
-
-
-@kernel
-def _synthesise_53(
-    low: NDArray[np.int32],
-    coefficients: NDArray[np.int32],
-    out: NDArray[np.int32],
-    parity_x: int,
-    parity_y: int,
-    first: int,
-    end: int,
-) -> None:
-    """Synthesise steps `first` to `end` of one resolution: `low` and the three bands of `coefficients` into `out`.
-
-    Step i gives low row i and the high row before it; there is one step more than low rows. Rows are read as columns
-    need them: one low row and two high ones are kept, not all. Other strips may be written meanwhile: of the strip
-    above, its last low row is made once more, in `border`.
-    """
-    lows = low.shape[0]
-    height, width = out.shape
-    highs = height - lows
-    even, odd = np.empty(width, np.int32), np.empty(width, np.int32)
-    row, kept = np.empty(width, np.int32), np.empty((2, width), np.int32)
-    border = np.empty(width, np.int32)
-    if height == 1:
-        _read_row_53(low, coefficients, np.int64(0), even, odd, row, parity_x)
-        for x in range(width):
-            out[0, x] = row[x] >> parity_y
-        return
-    read = np.int64(max(0, first - 2 + parity_y))
-    for i in range(max(0, first - 1), end):
-        high = i - 1 + parity_y
-        if i < lows:
-            before, after = _neighbours(i, parity_y, highs)
-            while read <= max(before, after):
-                _read_row_53(low, coefficients, lows + read, even, odd, kept[read & 1], parity_x)
-                read += 1
-            _read_row_53(low, coefficients, i, even, odd, row, parity_x)
-            line = border if i < first else out[2 * i + parity_y]
-            _low_line_53(line, row, kept[before & 1], kept[after & 1])
-        if i >= first and 0 <= high < highs:
-            # Both low rows around this high one are there.
-            before, after = _neighbours(high, 1 - parity_y, lows)
-            above = border if before < first else out[2 * before + parity_y]
-            below = border if after < first else out[2 * after + parity_y]
-            _high_line_53(out[2 * high + 1 - parity_y], kept[high & 1], above, below)
 
 
 @routine
