@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check bench fuzz clean
+.PHONY: demo test check bench bench-reception fuzz crash clean
 
 demo: $(VENV)/installed
 	$(BIN)/filmless demo
@@ -22,11 +22,21 @@ check: $(VENV)/installed-check
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m pytest bench $(PYTEST)
 
+# On all processors, with the archive where FOLDER's disk is: make bench-reception FOLDER=series PLACE=/var/tmp
+PLACE ?= .
+bench-reception: $(VENV)/installed-bench
+	$(BIN)/python bench/reception.py $(FOLDER) $(PLACE)
+
 # Hours of damaged codestreams: make fuzz HOURS=8 SEED=42
 HOURS ?= 1
 SEED ?= $(shell date +%s)
 fuzz: $(VENV)/installed-test
 	FILMLESS_FUZZ_SECONDS=$$(( $(HOURS) * 3600 )) FILMLESS_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz $(PYTEST)
+
+# Ten thousand kills: make crash KILLS=10000
+KILLS ?= 10000
+crash: $(VENV)/installed-test
+	FILMLESS_CRASHES=$(KILLS) $(BIN)/python -m pytest tests/crash $(PYTEST)
 
 # The groups of pyproject.toml are installed with pip's --group, so pip itself comes first.
 $(VENV)/pip:

@@ -6,6 +6,7 @@
     - OutOfRange (IndexError)         a slice, voxel or level that is not there
   + NotReformattable (ValueError)     the verdict on a stack forbids what was asked
   + BadSources                        instances that must be left out of a generation, and why
+  + Unproven (RuntimeError)            a generation written that does not give back what was received
   + NotFound (LookupError)            no such archive, series, stack or instance
   + ArchiveExists (FileExistsError)   a folder that is something else than an archive
   + FormatError (ValueError)          the file's: bytes that are not what they claim
@@ -16,6 +17,8 @@
     - DecodeError                     a codestream that does not decode to what the header says
   + Damaged (OSError)                 ours: what the archive holds is not what it stored
   + StoreFailed (OSError)             the object store's: no answer, or a refusal; what is stored may well be whole
+  + OtherBytes (ValueError)           an instance refused, as other bytes are there under its UID
+  + NoRoom (OSError)                  nothing is received, so that the disk does not fill up
   + Superseded (RuntimeError)         a newer generation has replaced the one being read
 """
 
@@ -49,6 +52,15 @@ class BadSources(FilmlessError):
         super().__init__("; ".join(reasons.values()))
         self.reasons = reasons
         """Why, by the number of the instance."""
+
+
+class Unproven(FilmlessError, RuntimeError):
+    """Instances that do not rebuild to what was received; the generation is not published."""
+
+    def __init__(self, faults: dict[int, str]) -> None:
+        super().__init__("; ".join(faults.values()))
+        self.faults = faults
+        """What is wrong, by the number of the instance."""
 
 
 class NotFound(FilmlessError, LookupError):
@@ -93,6 +105,14 @@ class Damaged(FilmlessError, OSError):
 
 class StoreFailed(FilmlessError, OSError):
     """An object store did not answer, or refused; the message names it and says what to change."""
+
+
+class OtherBytes(FilmlessError, ValueError):
+    """An instance that the archive's policy refuses: other bytes are there under its SOP Instance UID."""
+
+
+class NoRoom(FilmlessError, OSError):
+    """The disk has less room than the archive's policy reserves; the message says how much is missing."""
 
 
 class Superseded(FilmlessError, RuntimeError):

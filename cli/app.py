@@ -12,7 +12,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import codecs, console, demo, export, ingest, render, show
+from . import codecs, console, demo, export, ingest, receive, render, show
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -26,6 +26,9 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
+app.command("receive")(receive.receive)
+app.command("consolidate")(receive.consolidate)
+app.command("policy")(receive.policy)
 app.command("ls")(show.list_series)
 app.command("info")(show.show_series)
 app.command("render")(render.render_picture)

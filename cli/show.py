@@ -37,6 +37,10 @@ def list_series(archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = F
         f"{bytes_text(archived)} kept",
         soft_wrap=True,
     )
+    waiting = sum(row.waiting for row in rows)
+    if waiting:
+        size = bytes_text(sum(row.waiting_bytes for row in rows))
+        out.print(f"{count_text(waiting, 'instance')}, {size}, waiting to be consolidated", soft_wrap=True)
     aside = opened.set_aside()
     if aside:
         files = count_text(len(aside), "file")
@@ -97,9 +101,15 @@ def _cells(row: SeriesRow) -> dict[str, str]:
         str(row.instances),
         bytes_text(row.received_bytes),
         bytes_text(row.archived_bytes),
-        shown or "no images",
+        _waiting(row, shown) if row.waiting else shown or "no images",
     )
     return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _waiting(row: SeriesRow, shown: str) -> str:
+    """Say how many instances of a series wait, beside the stacks that it has."""
+    waiting = f"{row.waiting} waiting"
+    return f"{shown}; {waiting}" if shown else waiting
 
 
 def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *, as_json: AsJson = False) -> None:
@@ -112,9 +122,11 @@ def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *,
     for keyword, value in opened.attributes.items():
         out.print(f"[dim]{keyword:24}[/]{plain(value)}", soft_wrap=True)
     out.print(f"[dim]{'Series Instance UID':24}[/]{row.series_uid}", soft_wrap=True)
-    syntaxes = sorted({name_of(instance.transfer_syntax_uid) for instance in opened.manifest.instances})
+    syntaxes = sorted({name_of(uid) for uid in opened.transfer_syntax_uids})
     out.print(f"[dim]{'transfer syntax':24}[/]{plain(', '.join(syntaxes))}", soft_wrap=True)
     out.print(f"[dim]{'instances':24}[/]{row.instances}, generation {row.generation}")
+    if row.waiting:
+        out.print(f"[dim]{'waiting':24}[/]{count_text(row.waiting, 'instance')}, {bytes_text(row.waiting_bytes)}")
     ratio = row.received_bytes / max(row.archived_bytes, 1)
     out.print(
         f"[dim]{'size':24}[/]{bytes_text(row.received_bytes)} received, {bytes_text(row.archived_bytes)} kept "

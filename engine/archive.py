@@ -10,12 +10,18 @@ from pathlib import Path
 from ..errors import Damaged, Superseded
 from ..storage.home import Home
 from ..storage.index import Index, SeriesRow, newest_readable
+from ..storage.policy import Policy
 from ..storage.published import Published
 from ..storage.quarantine import SetAside, all_set_aside, find_damage
+from ..storage.rows import INBOX, InstanceRow
 from ..storage.store.series_folder import SeriesFolder
+from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
+from .reception import Given, Receipt, Reception
+from .recovery import recover
 from .report import IngestReport, Progress, no_progress
 from .series import Series
+from .stored_instance import ConsolidatedInstance, StoredInstance, WaitingInstance
 
 _ATTEMPTS = 20
 """How often a series is opened anew where newer generations take its place meanwhile."""
@@ -27,6 +33,7 @@ class Archive:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._index = Index(home)
+        self._reception = Reception(home, self._index)
 
     def __repr__(self) -> str:
         return f"<Archive {self.root}>"
@@ -41,14 +48,71 @@ class Archive:
 
         What cannot be taken in is set aside with its reason and never stops the rest; what the archive has already is
         not added again. When this returns all that the report calls stored is durable. Raises `NotFound` for a path
-        that does not exist, and `FilmlessError` where another process is writing.
+        that does not exist. Receivers, and other processes that ingest or consolidate, may go on beside it.
         """
         given = [paths] if isinstance(paths, str | Path) else paths
-        return Ingest(self._home, self._index, progress).run(Path(path) for path in given)
+        return Ingest(self._home, self._index, self._reception, progress).run(Path(path) for path in given)
+
+    def receive(self, given: Given, source: str = "") -> Receipt:
+        """Take in one instance: its bytes, a stream of them, or a file's path; `source` says whom it comes from.
+
+        It is durable, and served, when this returns; any number of threads and processes may receive at once. Raises
+        `FormatError` for what is no instance, which is in quarantine then, `OtherBytes` where policy refuses it,
+        `NoRoom` where the disk is nearly full, and `OSError` where it fails.
+        """
+        return self._reception.receive(given, source)
+
+    def consolidate(
+        self, series: str | None = None, *, quiet_s: float | None = None, progress: Progress = no_progress
+    ) -> list[Consolidated]:
+        """Turn what waits in the inbox into proven generations: one series, or each that has been quiet for so long.
+
+        `quiet_s` is the policy's unless given. One series that fails stops no other: see `Consolidated.problem`.
+        """
+        if series is not None:
+            uids = [self._index.find_series(series).series_uid]
+        else:
+            self._reception.recover()
+            uids = self._index.waiting_series(self.policy.quiet_s if quiet_s is None else quiet_s)
+        return Consolidation(self._home, self._index, self._reception, progress).run(uids)
+
+    def recover(self) -> list[str]:
+        """Finish, or take back, what processes that died left half-done; give what cannot be read.
+
+        Ingest does it first of all, and consolidation for its series: nobody has to.
+        """
+        return recover(self._home, self._index, self._reception)
+
+    @property
+    def policy(self) -> Policy:
+        """What the archive does where there is a choice."""
+        return self._home.policy
+
+    def set_policy(self, **settings: str) -> Policy:
+        """Change some settings, each given as text; raises `InvalidArgument`."""
+        return self._home.set_policy(settings)
+
+    def instance(self, sop_instance_uid: str) -> StoredInstance:
+        """Find one instance, whether it waits in the inbox or is consolidated; raises `NotFound`."""
+        for _ in range(_ATTEMPTS):
+            row = self._index.find_instance(sop_instance_uid)
+            if row.place == INBOX:
+                return self._waiting(row)
+            series = self.series(row.series_uid)
+            if series.row.generation == row.place:
+                return ConsolidatedInstance(series, row)
+        raise Superseded(f"instance {sop_instance_uid}: newer generations come faster than it can be opened")
+
+    def _waiting(self, row: InstanceRow) -> WaitingInstance:
+        return WaitingInstance(self._home, row, self.instance)
 
     def contents(self) -> list[SeriesRow]:
         """Give every series, by patient, study date and series number; opens no file but the index."""
         return self._index.all_series()
+
+    def instances_of(self, series_uid: str) -> list[InstanceRow]:
+        """Give every instance of a series, by number, then UID; opens no file but the index."""
+        return self._index.instances_of(series_uid)
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""
@@ -56,8 +120,16 @@ class Archive:
             row = self._index.find_series(name)
             # Between question and answer an ingest may have put a newer generation in this one's place.
             with suppress(Superseded):
-                return Series(Published(self._home, row.series_uid, row.generation), row)
+                return self._opened(row)
         raise Superseded(f"series {name}: newer generations come faster than it can be opened; open it again later")
+
+    def _opened(self, row: SeriesRow) -> Series:
+        published = Published(self._home, row.series_uid, row.generation) if row.generation else None
+        rows = self._index.instances_of(row.series_uid) if row.waiting else []
+        waiting = [self._waiting(instance) for instance in rows if instance.place == INBOX]
+        if published is None and not waiting:
+            raise Superseded(f"series {row.series_uid} was consolidated; open it again")
+        return Series(published, row, waiting, self._home.inbox_folder(row.series_uid))
 
     def set_aside(self) -> list[SetAside]:
         """Give what is in quarantine, and why, oldest first; notes that cannot be read are left to `verify`."""
@@ -78,12 +150,12 @@ class Archive:
         if series is not None:
             return self._verify_series(self._index.find_series(series), progress)
         rows = self.contents()
-        done, total = 0, sum(row.received_bytes for row in rows)
+        done, total = 0, sum(row.received_bytes + row.waiting_bytes for row in rows)
         damage = [line for unlisted in self.unlisted() for line in unlisted.damage]
         damage += self._beyond_files(rows)
         for row in rows:
             damage += self._verify_series(row, _part(progress, done, total))
-            done += row.received_bytes
+            done += row.received_bytes + row.waiting_bytes
         return damage + find_damage(self._home.quarantine)
 
     def _beyond_files(self, rows: list[SeriesRow]) -> list[str]:
@@ -137,6 +209,8 @@ def _unlisted(series: SeriesFolder) -> Unlisted:
 
 def _unlike_index(series: Series) -> list[str]:
     """Name what the index says of a series otherwise than its manifest."""
+    if not series.is_consolidated:
+        return []
     row, manifest = series.row, series.manifest
     said = (row.instances, row.study_uid)
     true = (len(manifest.instances), manifest.study_instance_uid)

@@ -6,27 +6,32 @@ hashed, and taken apart into pixels (to the pyramid or the codestream pack) and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import BadSources, FormatError
+from ..errors import BadSources, FormatError, Unproven
 from ..kernels.downsample import halve_mean, halve_mode
 from ..kernels.sha256 import sha256_of_each
 from ..storage import ome_zarr, pool
+from ..storage.fail import reached
 from ..storage.generation import GenerationWriter
 from ..storage.home import Home
 from ..storage.manifest import InstanceRecord, Manifest, StackRecord
+from ..storage.published import Published
 from ..storage.pyramid import PyramidWriter
 from ..storage.shape import LevelShape, plan_levels
 from .instance import Instance
-from .loading import Loaded, Source, take_apart
+from .loading import Loaded, Received, Source, take_apart
 from .packing import Values
 from .stacking import StackPlan, plan_stacks
+from .verify import find_unlike
 
 SOFTWARE = f"filmless {version('filmless')}"
 
@@ -42,28 +47,55 @@ _BATCH_BYTES = 256 << 20
 
 
 def consolidate(
-    home: Home, instances: Sequence[Instance], sources: Sequence[Source], told: Told
+    home: Home, instances: Sequence[Instance], sources: Sequence[Source], told: Told, *, proves: bool = False
 ) -> tuple[Manifest, int, list[str]]:
     """Write and publish the next generation of the series that all `instances` belong to.
 
     Gives the manifest, the generation's size in bytes, and warnings. Raises `BadSources` naming the instances that
     must be left out; nothing is published then. Instances that are whole, but whose codestreams do not decode, are
-    kept and not expanded into a stack.
+    kept and not expanded into a stack; acknowledged ones of which the pixels cannot be found are kept as bytes.
+    With `proves`, every instance is rebuilt from what was written, and published only if it has the hash of its
+    reception; raises `Unproven` where one has not.
     """
     undecodable: dict[int, str] = {}
+    without_pixels: dict[int, str] = {}
     while True:
         writer = GenerationWriter(home, instances[0].series_instance_uid)
         try:
-            work = _Work(instances, sources, writer, told)
+            kept = [_as_bytes(i) if n in without_pixels else i for n, i in enumerate(instances)]
+            work = _Work(kept, sources, writer, told)
             manifest = work.write(frozenset(instances[number].sop_instance_uid for number in undecodable))
             if manifest is not None:
-                warnings = [f"{sources[n].name}: kept, not expanded: {reason}" for n, reason in undecodable.items()]
-                return manifest, writer.publish(manifest), warnings
+                writer.finish(manifest)
+                if proves:
+                    _prove(home, writer, manifest)
+                reasons = undecodable | without_pixels
+                warnings = [f"{sources[n].name}: kept, not expanded: {reason}" for n, reason in reasons.items()]
+                return manifest, writer.publish(), warnings
         except BaseException:
             writer.abandon()
             raise
         writer.abandon()
         undecodable |= work.undecodable
+        without_pixels |= work.without_pixels
+
+
+def _as_bytes(instance: Instance) -> Instance:
+    """Give an instance as one of which no pixels are known: all its bytes are header then."""
+    return dataclasses.replace(instance, pixels=None, pixel_span=None, frames=None)
+
+
+def _prove(home: Home, writer: GenerationWriter, manifest: Manifest) -> None:
+    """Rebuild every instance from what was written; raises `Unproven` naming those that are not what was received."""
+    # What was written goes to the disk meanwhile: it has to before it is published.
+    with ThreadPoolExecutor(1, thread_name_prefix="filmless-flush") as other:
+        flushing = other.submit(writer.flush)
+        published = Published(home, manifest.series_instance_uid, manifest.generation, writer.folder)
+        faults = find_unlike(published)
+        flushing.result()
+    if faults:
+        raise Unproven(faults)
+    reached("generation: proven")
 
 
 class _Work:
@@ -75,6 +107,8 @@ class _Work:
         self._instances, self._sources, self._writer, self._told = instances, sources, writer, told
         self.undecodable: dict[int, str] = {}
         """Why instances did not decode. All of a pass are found before the next, so that few passes do."""
+        self.without_pixels: dict[int, str] = {}
+        """Why the pixels of acknowledged instances cannot be told from their other bytes."""
         self._bad: dict[int, str] = {}
         self._loaded: dict[int, Loaded] = {}
         self._frames_left: Counter[int] = Counter()
@@ -90,7 +124,7 @@ class _Work:
         stacks = [self._write_stack(f"stack-{n}", plan) for n, plan in enumerate(plans)]
         others = [n for n in range(len(self._instances)) if n not in self._frames_left]
         self._take_without_frames(others)
-        if self._bad or self.undecodable:
+        if self._bad or self.undecodable or self.without_pixels:
             self._told(-self._told_bytes)
             if self._bad:
                 raise BadSources(self._bad)
@@ -166,7 +200,7 @@ class _Work:
     def _put_frames(self, jobs: Sequence[tuple[int, int, Values]]) -> None:
         self._load([number for number, _, _ in jobs])
         for number, frame, out in jobs:
-            if number in self._bad:
+            if number not in self._loaded:
                 continue
             try:
                 self._loaded[number].read_frame(frame, out)
@@ -204,24 +238,32 @@ class _Work:
         """Have instances in memory, hashed together, or know why they cannot be taken in."""
         read: dict[int, bytes] = {}
         for number in numbers:
-            if number not in self._loaded and number not in self._bad:
+            if not (number in self._loaded or number in self._bad or number in self.without_pixels):
                 with self._bad_where_it_fails(number):
                     read[number] = self._sources[number].read()
-        for number, digest in zip(read, sha256_of_each(list(read.values())), strict=True):
+        for number, received in self._receptions(read).items():
             with self._bad_where_it_fails(number):
-                self._loaded[number] = take_apart(read[number], digest, self._instances[number])
+                self._loaded[number] = take_apart(read[number], received, self._instances[number])
+
+    def _receptions(self, read: dict[int, bytes]) -> dict[int, Received]:
+        """Give what is known of instances; the hash of those that were received need not be found out."""
+        known = {number: self._sources[number].received for number in read}
+        hashed = [number for number, received in known.items() if received is None]
+        digests = dict(zip(hashed, sha256_of_each([read[number] for number in hashed]), strict=True))
+        return {number: received or Received(digests[number]) for number, received in known.items()}
 
     @contextmanager
     def _bad_where_it_fails(self, number: int) -> Iterator[None]:
         try:
             yield
         except (FormatError, OSError) as problem:
-            self._bad[number] = str(problem)
+            is_kept = self._sources[number].is_acknowledged and isinstance(problem, FormatError)
+            (self.without_pixels if is_kept else self._bad)[number] = str(problem)
 
     def _settle(self, number: int, frames: int) -> None:
         """Count frames as taken; after an instance's last one, keep its other bytes and let go of it."""
         self._frames_left[number] -= frames
-        if self._frames_left[number] > 0 or number in self._bad:
+        if self._frames_left[number] > 0 or number not in self._loaded:
             return
         loaded = self._loaded.pop(number)
         self._records[number] = self._keep_bytes(loaded, self._frames_expanded[number])
@@ -237,7 +279,7 @@ class _Work:
             sop_class_uid=instance.sop_class_uid,
             transfer_syntax_uid=instance.transfer_syntax_uid,
             instance_number=instance.instance_number,
-            sha256=loaded.sha256,
+            sha256=loaded.received.sha256,
             size_bytes=loaded.size_bytes,
             source=parted.source,
             header=self._writer.headers.append(parted.header),
@@ -246,6 +288,8 @@ class _Work:
             first_codestream=items[0] if items else 0,
             codestreams=len(items),
             pixels=loaded.pixels_to_json(),
+            received_at=loaded.received.received_at,
+            received_from=loaded.received.received_from,
         )
 
 

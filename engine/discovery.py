@@ -116,8 +116,11 @@ def _is_same_folder(folder: str, other: Path) -> bool:
         return False
 
 
-def _read_head(file: BinaryIO, size_bytes: int) -> tuple[bytes, Instance]:
-    """Read on, in steps that grow, until the header is whole; raises `FormatError` where that is too far."""
+def read_head(file: BinaryIO, size_bytes: int) -> tuple[bytes, Instance]:
+    """Read a file from its beginning until the instance in it is known; give what was read, and the instance.
+
+    It is read in steps that grow; raises `FormatError` where that is too far.
+    """
     head = file.read(HEAD_BYTES)
     while True:
         try:
@@ -143,7 +146,7 @@ def examine(path: Path | Rejected) -> Found | Rejected:
     try:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            head, instance = _read_head(file, size_bytes)
+            head, instance = read_head(file, size_bytes)
     except OSError as problem:
         return Rejected(path, problem.strerror or str(problem), "unreadable")
     except NotDicom as problem:

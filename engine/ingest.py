@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import BadSources, Damaged, FormatError
+from ..errors import BadSources, Damaged, FormatError, Unproven
 from ..kernels.crc32c import crc32c
 from ..storage import pool
 from ..storage.durable import hash_file
@@ -22,14 +21,13 @@ from ..storage.index import Index
 from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.quarantine import set_aside
-from .consolidate import consolidate, series_order
+from .consolidate import consolidate
 from .discovery import Found, Rejected, examine, walk
-from .instance import Instance
-from .loading import Source, load
-from .parse import parse_head
-from .rebuild import Rebuilder
+from .loading import Received, load
+from .members import all_members, among_new
+from .reception import Reception
+from .recovery import recover
 from .report import IngestReport, Progress, StoredSeries
-from .verify import find_damage
 
 _EXAMINE_BATCH = 64
 
@@ -39,6 +37,8 @@ class FileSource:
     """An instance in a file that was examined before."""
 
     found: Found
+    received: Received | None = None
+    is_acknowledged: bool = False
 
     @property
     def name(self) -> str:
@@ -59,59 +59,26 @@ class FileSource:
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedSource:
-    """An instance of the generation that the next one continues."""
-
-    rebuilder: Rebuilder
-    number: int
-    name: str
-    size_bytes: int
-
-    def read(self) -> bytes:
-        """Give the instance as it was received."""
-        return self.rebuilder.read(self.number)
-
-
 class Ingest:
     """One ingest into one archive; `run` does it all."""
 
-    def __init__(self, home: Home, index: Index, progress: Progress) -> None:
-        self._home, self._index, self._progress = home, index, progress
+    def __init__(self, home: Home, index: Index, reception: Reception, progress: Progress) -> None:
+        self._home, self._index, self._reception, self._progress = home, index, reception, progress
         self._report = IngestReport()
         self._stored_bytes = self._total_bytes = 0
 
     def run(self, paths: Iterable[Path]) -> IngestReport:
         """Take in everything at or below `paths`; the report accounts for every file."""
         started = time.perf_counter()
-        with self._home.writing():
-            self._recover()
-            found = self._examine(list(walk(paths, self._home.root)))
-            fresh = self._without_known(self._without_repeats(found))
-            self._total_bytes = sum(file.size_bytes for file in fresh)
-            for series in _by_series(fresh):
-                self._store(series)
+        self._report.warnings.extend(recover(self._home, self._index, self._reception))
+        found = self._examine(list(walk(paths, self._home.root)))
+        fresh = self._without_known(self._without_repeats(found))
+        self._total_bytes = sum(file.size_bytes for file in fresh)
+        for series in _by_series(fresh):
+            with self._home.series_lock(series[0].instance.series_instance_uid):
+                self._store(self._without_known(series))
         self._report.seconds = time.perf_counter() - started
         return self._report
-
-    def _recover(self) -> None:
-        """Finish what a writer that died left between two steps; nothing that holds the only copy is removed."""
-        surveyed = self._home.survey()
-        self._home.sweep(surveyed)
-        self._report.warnings.extend(self._index.catch_up(surveyed).unreadable)
-        for series in surveyed:
-            if len(series.generations) > 1:
-                self._remove_formers(series.uid, *series.generations)
-
-    def _remove_formers(self, uid: str, *generations: int) -> None:
-        """Remove generations beside the one in use, where that one is sound and has all they have."""
-        *formers, newest = generations
-        with suppress(Damaged):
-            current = Published(self._home, uid, newest)
-            held = (Published(self._home, uid, former).manifest for former in formers)
-            is_whole = all(_holds_all_of(current.manifest, manifest) for manifest in held)
-            if self._index.generation_of(uid) == newest and is_whole and not find_damage(current):
-                remove_generations(self._home, uid, formers)
 
     def _examine(self, paths: Sequence[Path | Rejected]) -> list[Found]:
         self._report.found = len(paths)
@@ -232,34 +199,31 @@ class Ingest:
 
     def _write_generation(self, found: Sequence[Found], former: Published | None) -> None:
         uid = found[0].instance.series_instance_uid
-        members = _members(found, former)
+        members = all_members([(file.instance, FileSource(file)) for file in found], former)
         stored_before = self._stored_bytes
         try:
             manifest, archived_bytes, warnings = consolidate(
-                self._home, [member.instance for member in members], [member.source for member in members], self._told
+                self._home,
+                [member.instance for member in members],
+                [member.source for member in members],
+                self._told,
+                proves=former is not None,  # before the former goes
             )
+        except Unproven as problem:
+            raise Damaged(f"a new generation was not written well, the former stays: {problem}") from problem
         except BadSources as problem:
-            raise _among_found(problem, members) from problem
+            raise among_new(problem, members) from problem
         finally:
             self._stored_bytes = stored_before
-        if former is not None:
-            self._prove(former.manifest, manifest)
         self._index.put(manifest, archived_bytes)
+        self._reception.recover(uid)  # received meanwhile, some may be in the inbox too
         if former is not None:
+            former.release()
             # No other: a damaged one between the two may hold what only it has.
             remove_generations(self._home, uid, [former.manifest.generation])
         self._stored_bytes = stored_before + sum(file.size_bytes for file in found)
         self._report.series.append(_stored_series(found, manifest, archived_bytes))
         self._report.warnings.extend(warnings)
-
-    def _prove(self, former: Manifest, manifest: Manifest) -> None:
-        """Prove a generation just written before its former one goes; it goes itself where it is not sound."""
-        uid, generation = manifest.series_instance_uid, manifest.generation
-        damage = find_damage(Published(self._home, uid, generation))
-        if damage or not _holds_all_of(manifest, former):
-            remove_generations(self._home, uid, [generation])
-            lost = damage[0] if damage else "it lacks instances"
-            raise Damaged(f"a new generation was not written well, the former stays: {lost}")
 
     def _told(self, size_bytes: int) -> None:
         self._stored_bytes += size_bytes
@@ -292,49 +256,6 @@ def _by_series(found: Iterable[Found]) -> list[list[Found]]:
     for file in found:
         series.setdefault(file.instance.series_instance_uid, []).append(file)
     return list(series.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One instance of a generation to be."""
-
-    instance: Instance
-    source: Source
-    found: int | None
-    """Which of the files found it is; None where it comes from the former generation."""
-
-
-def _members(found: Sequence[Found], former: Published | None) -> list[_Member]:
-    """Give the instances of the next generation, in the order in which it lists them."""
-    members = [_Member(file.instance, FileSource(file), number) for number, file in enumerate(found)]
-    if former is not None:
-        rebuilder = Rebuilder(former)
-        for number in rebuilder.stack_order():
-            record = former.manifest.instances[number]
-            source = ArchivedSource(rebuilder, number, f"instance {record.sop_instance_uid}", record.size_bytes)
-            data = source.read()
-            members.append(_Member(parse_head(data, len(data)), source, None))
-    return [members[n] for n in series_order([member.instance for member in members])]
-
-
-def _among_found(problem: BadSources, members: Sequence[_Member]) -> Exception:
-    """Say the same of the files found; where an archived instance is bad, that its series is damaged."""
-    reasons: dict[int, str] = {}
-    for number, why in problem.reasons.items():
-        member = members[number]
-        if member.found is None:
-            return Damaged(f"{member.source.name}: {why}")
-        reasons[member.found] = why
-    return BadSources(reasons)
-
-
-def _holds_all_of(manifest: Manifest, other: Manifest) -> bool:
-    """Whether a generation has every instance of another, the same bytes."""
-    return _identities(other) <= _identities(manifest)
-
-
-def _identities(manifest: Manifest) -> set[tuple[str, str]]:
-    return {(record.sop_instance_uid, record.sha256) for record in manifest.instances}
 
 
 def _stored_series(found: Sequence[Found], manifest: Manifest, archived_bytes: int) -> StoredSeries:

@@ -19,6 +19,15 @@ from .parse import extended_offset_table, locate_deflated_pixels
 from .transfer_syntax import TRANSFER_SYNTAXES
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What was known of an instance on reception: the proof of a generation is that its bytes have this hash."""
+
+    sha256: str
+    received_at: str = ""
+    received_from: str = ""
+
+
 class Source(Protocol):
     """Where the bytes of an instance come from."""
 
@@ -29,6 +38,14 @@ class Source(Protocol):
     @property
     def size_bytes(self) -> int:
         """Of the whole file."""
+
+    @property
+    def received(self) -> Received | None:
+        """What was known on reception, where it was received; else its hash is found out when it is loaded."""
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether it has to be kept, whatever its pixels turn out to be."""
 
     def read(self) -> bytes:
         """Give the whole file; raises `FormatError` where it is not the one that was examined."""
@@ -53,7 +70,7 @@ class Loaded:
 
     instance: Instance
     data: bytes
-    sha256: str
+    received: Received
     pixels: memoryview
     """The native pixel element (of the inflated data set, where the file is deflated); else empty."""
     fragments: list[Fragment]
@@ -109,6 +126,20 @@ class Loaded:
         codestream = read_codestream(self.data, self.frames[frame])
         out[...] = samples_first(decode_frame(codestream, description, self.instance.transfer_syntax_uid).values)
 
+    def decoded(self, frame: int) -> tuple[Values, str]:
+        """Give a frame's stored values, (rows, columns[, samples]), and the photometric interpretation they have."""
+        description = self.instance.pixels
+        assert description is not None
+        if self.packing is None and frame < len(self.frames):
+            codestream = read_codestream(self.data, self.frames[frame])
+            decoded = decode_frame(codestream, description, self.instance.transfer_syntax_uid)
+            return decoded.values, decoded.photometric_interpretation
+        shape = (description.samples_per_pixel, description.rows, description.columns)
+        values = np.empty(shape, description.stored_dtype)
+        self.read_frame(frame, values)
+        shown = values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+        return shown, description.photometric_interpretation
+
     def fragments_of_frames(self) -> list[list[int]] | None:
         """Give the numbers of each frame's fragments; None where frame n is just fragment n."""
         number = {offset: n for n, (offset, _) in enumerate(self.fragments)}
@@ -127,12 +158,13 @@ class Loaded:
 def load(source: Source, instance: Instance) -> Loaded:
     """Read an instance whole; raises `FormatError` where its pixel data is not what its header declares."""
     data = source.read()
-    return take_apart(data, hashlib.sha256(data).hexdigest(), instance)
+    received = source.received or Received(hashlib.sha256(data).hexdigest())
+    return take_apart(data, received, instance)
 
 
-def take_apart(data: bytes, sha256: str, instance: Instance) -> Loaded:
+def take_apart(data: bytes, received: Received, instance: Instance) -> Loaded:
     """Locate the pixels in a file that was read whole and hashed; raises as `load` does."""
-    loaded = Loaded(instance, data, sha256, memoryview(b""), [], [], None, True, len(data))
+    loaded = Loaded(instance, data, received, memoryview(b""), [], [], None, True, len(data))
     if instance.pixels is None:
         return loaded
     span, holder = instance.pixel_span, data

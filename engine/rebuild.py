@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Lock
 
 import numpy as np
@@ -35,6 +36,46 @@ class Rebuilder:
         manifest = self._published.manifest
         seen = dict.fromkeys(instance for stack in manifest.stacks for instance, _ in stack.frames)
         return [*seen, *(n for n in range(len(manifest.instances)) if n not in seen)]
+
+    def batches(self) -> Iterator[list[int]]:
+        """Give the same in runs to be rebuilt at a time, by many threads; the slab of each run is read by then."""
+        run: list[int] = []
+        slab: object = None
+        for number in self.stack_order():
+            own = self._slab_of(number)
+            if run and (own is None or own != slab or len(run) == _SLAB_SLICES):
+                yield self._prepared(run, slab)
+                run = []
+            run.append(number)
+            slab = own
+        if run:
+            yield self._prepared(run, slab)
+
+    def _slab_of(self, instance: int) -> object:
+        """Give what tells the slab that has all pixels of an instance; 0 where no slab has any, None where several."""
+        record = self._published.manifest.instances[instance]
+        if record.source != "stack":
+            return 0
+        frames = record.pixels["description"]["frames"] if record.pixels else 0
+        if frames != 1 or (instance, 0) not in self._places:
+            return None
+        stack, t, z = self._places[instance, 0]
+        return stack, t, z - z % _SLAB_SLICES
+
+    def _prepared(self, run: list[int], slab: object) -> list[int]:
+        """Read the slab of a run here, where all threads can help; damage in it is told by whoever needs it."""
+        if isinstance(slab, tuple):
+            with suppress(Damaged):
+                self._read_slice(*slab)
+        return run
+
+    def head(self, instance: int) -> bytes:
+        """Give the beginning of an instance's file, up to its pixels at least; no stored value is read for it."""
+        record = self._published.manifest.instances[instance]
+        if record.source == "whole":
+            return self._published.codestream(instance)
+        header = self._published.header(instance)
+        return header if record.source == "none" else header[: record.pixel_offset]
 
     def pieces(self, instance: int) -> Iterator[Bytes]:
         """Give an instance's file in pieces; raises `Damaged` where the archive's bytes are not what was stored."""

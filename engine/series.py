@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..errors import Damaged, InvalidArgument, NotFound
@@ -17,20 +19,25 @@ from .render.picture import Image
 from .render.request import RenderRequest
 from .report import Progress, no_progress
 from .stack import Stack
+from .stored_instance import WaitingInstance, waiting_picture
 from .verify import find_damage
 from .volume import Volume
 
 
 class Series:
-    """The current generation of one series; stays as it is while newer generations come."""
+    """One series: its current generation, which stays as it is while newer ones come, and what waits in the inbox."""
 
-    def __init__(self, published: Published, row: SeriesRow) -> None:
-        self._published = published
+    def __init__(
+        self, published: Published | None, row: SeriesRow, waiting: Sequence[WaitingInstance] = (), inbox: Path = Path()
+    ) -> None:
+        self._published, self._inbox = published, inbox
+        self._waiting = {instance.row.sop_uid: instance for instance in waiting}
         self.row = row
         """What the index says of it: identity, counts, sizes."""
 
     def __repr__(self) -> str:
-        return f"<Series {self.uid}: {self.row.instances} instances; {'; '.join(self.row.stacks)}>"
+        waiting = f", {self.row.waiting} waiting" if self.row.waiting else ""
+        return f"<Series {self.uid}: {self.row.instances} instances{waiting}; {'; '.join(self.row.stacks)}>"
 
     @property
     def uid(self) -> str:
@@ -43,26 +50,50 @@ class Series:
         return self.row.attributes
 
     @property
+    def published(self) -> Published:
+        """The current generation; raises `NotFound` where there is none yet."""
+        if self._published is None:
+            raise NotFound(
+                f"series {self.uid} waits in the inbox: single frames of its {self.row.waiting} instances can be had; "
+                "`filmless consolidate` makes stacks of them"
+            )
+        return self._published
+
+    @property
+    def is_consolidated(self) -> bool:
+        """Whether there is a generation; some instances may wait nevertheless."""
+        return self._published is not None
+
+    @property
     def manifest(self) -> Manifest:
-        """Everything the archive wrote down about this generation."""
-        return self._published.manifest
+        """Everything the archive wrote down about this generation; raises `NotFound` where there is none yet."""
+        return self.published.manifest
 
     @property
     def folder(self) -> Place:
         """Where the generation lies: a `Path`, or what shows the URL of a place in an object store.
 
-        Its `stack-*.ome.zarr` open in any OME-Zarr reader.
+        Its `stack-*.ome.zarr` open in any OME-Zarr reader. Before the first generation, the series' part of the inbox.
         """
-        return self._published.folder
+        return self._inbox if self._published is None else self._published.folder
+
+    @property
+    def transfer_syntax_uids(self) -> set[str]:
+        """Of all instances."""
+        consolidated = self._published.manifest.instances if self._published is not None else []
+        waiting = {instance.row.transfer_syntax_uid for instance in self._waiting.values()}
+        return waiting | {record.transfer_syntax_uid for record in consolidated}
 
     @cached_property
     def stacks(self) -> list[Stack]:
         """The stacks, in order of first appearance."""
+        if self._published is None:
+            return []
         return [Stack(self._published, number) for number in range(len(self.manifest.stacks))]
 
     def stack(self, number: int | None = None) -> Stack:
         """Give a stack by number; by default the largest that can be reformatted, or else the largest."""
-        if not self.stacks:
+        if not self.published.manifest.stacks:
             raise NotFound(f"series {self.uid} has no images: {self.row.instances} other instances")
         if number is None:
             return max(self.stacks, key=lambda stack: (stack.verdict.is_volume, len(stack)))
@@ -76,10 +107,15 @@ class Series:
 
     def render(self, request: RenderRequest) -> Image:
         """Make the picture that a request describes; raises `NotFound`, `NotReformattable`, `InvalidArgument`."""
+        if request.instance in self._waiting:
+            return waiting_picture(self._waiting[request.instance], request)
         return answer(self, request)
 
     def etag(self, request: RenderRequest) -> str:
         """Give what names the picture's bytes for ever: equal requests of one generation have the same one."""
+        if request.instance in self._waiting:
+            named = f"{self._waiting[request.instance].row.sha256}\0{request.canonical}"
+            return hashlib.sha256(named.encode()).hexdigest()[:32]
         return etag(self, request)
 
     def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
@@ -90,28 +126,42 @@ class Series:
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        rebuilder, done, total = Rebuilder(self._published), 0, self.manifest.received_bytes
+        done, total = 0, self.row.received_bytes + self.row.waiting_bytes
         written: list[Path] = []
         failed: dict[str, list[str]] = {}
-        for number in rebuilder.stack_order():
-            record = self.manifest.instances[number]
+        for uid, read in self._readers():
             try:
-                written.append(_write(target, record.sop_instance_uid, rebuilder.read(number)))
+                data = read()
+                written.append(_write(target, uid, data))
+                done += len(data)
             except Damaged as problem:
-                failed.setdefault(str(problem), []).append(record.sop_instance_uid)
-            done += record.size_bytes
+                failed.setdefault(str(problem), []).append(uid)
             progress("exporting", done, total)
         if failed:
             named = "; ".join(f"{', '.join(uids)}: {fault}" for fault, uids in failed.items())
-            counts = f"{len(written)} of {len(self.manifest.instances)} instances were written"
+            lost = sum(map(len, failed.values()))
+            counts = f"{len(written)} of {len(written) + lost} instances were written"
             raise Damaged(f"series {self.uid}: {counts}, but not {named}")
         return written
 
+    def _readers(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Give each instance's UID, and what reads it; those of the generation in the order that is cheapest."""
+        for uid, instance in self._waiting.items():
+            yield uid, instance.read
+        if self._published is not None:
+            rebuilder = Rebuilder(self._published)
+            for number in rebuilder.stack_order():
+                uid = self.manifest.instances[number].sop_instance_uid
+                if uid not in self._waiting:
+                    yield uid, partial(rebuilder.read, number)
+
     def instance(self, sop_instance_uid: str) -> bytes:
         """Give one instance's file, byte for byte as received; raises `NotFound`, `Damaged`."""
-        for number, record in enumerate(self.manifest.instances):
+        if sop_instance_uid in self._waiting:
+            return self._waiting[sop_instance_uid].read()
+        for number, record in enumerate(self._published.manifest.instances if self._published is not None else ()):
             if record.sop_instance_uid == sop_instance_uid:
-                return Rebuilder(self._published).read(number)
+                return Rebuilder(self.published).read(number)
         raise NotFound(f"no instance {sop_instance_uid} in series {self.uid}")
 
     def verify(self, progress: Progress = no_progress) -> list[str]:
@@ -121,9 +171,13 @@ class Series:
         def told(size_bytes: int) -> None:
             nonlocal done
             done += size_bytes
-            progress("verifying", done, self.row.received_bytes)
+            progress("verifying", done, self.row.received_bytes + self.row.waiting_bytes)
 
-        return find_damage(self._published, told)
+        damage = [] if self._published is None else find_damage(self._published, told)
+        for instance in self._waiting.values():
+            damage += instance.verify()
+            told(instance.row.size_bytes)
+        return damage
 
 
 def _write(folder: Path, sop_instance_uid: str, data: bytes) -> Path:

@@ -43,15 +43,23 @@ def _damage_of(published: Published, told: Told) -> list[str]:
     damage += damaged.values()
     if MANIFEST in damaged:
         return damage  # it says how instances are put together: without it none can be judged
-    rebuilder = Rebuilder(published)
     failed: dict[str, list[str]] = {}
-    for number in rebuilder.stack_order():
-        record = published.manifest.instances[number]
-        fault = _fault_of_instance(published, rebuilder, number)
-        if fault:
-            failed.setdefault(fault, []).append(record.sop_instance_uid)
-        told(record.size_bytes)
+    for number, fault in find_unlike(published, told).items():
+        failed.setdefault(fault, []).append(published.manifest.instances[number].sop_instance_uid)
     return damage + [f"{_named(uids)}: {fault}" for fault, uids in failed.items()]
+
+
+def find_unlike(published: Published, told: Told = lambda _: None) -> dict[int, str]:
+    """Rebuild every instance on the pool; give what is wrong with those that are not what was received, by number."""
+    rebuilder = Rebuilder(published)
+    faults: dict[int, str] = {}
+    for batch in rebuilder.batches():
+        found = pool.run_all(lambda number: _fault_of_instance(published, rebuilder, number), batch)
+        for number, fault in zip(batch, found, strict=True):
+            if fault:
+                faults[number] = fault
+            told(published.manifest.instances[number].size_bytes)
+    return faults
 
 
 def _named(uids: list[str]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from . import pool
+from .lease import unleased
 
 _COPY_BYTES = 1 << 20
 
@@ -23,29 +27,73 @@ def flush(path: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, durably and in one step; a former file is replaced."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = PartFile(path.parent, f"{path.name}.", is_hashed=False)
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        part.append(data)
+        part.seal()
+        part.path.replace(path)
+    finally:
+        part.close()
     flush(path.parent)
 
 
-def copy_hashed(source: Path, target: Path) -> tuple[str, int]:
-    """Copy a file in bounded memory to `target`, a new one, durably; give its SHA-256 and size in bytes."""
-    digest, size_bytes = hashlib.sha256(), 0
-    with source.open("rb") as read, target.open("xb") as written:
-        while piece := read.read(_COPY_BYTES):
-            digest.update(piece)
-            size_bytes += written.write(piece)
-        written.flush()
-        os.fsync(written.fileno())
-    return digest.hexdigest(), size_bytes
+class PartFile:
+    """A new file under a hidden name, hashed as it grows; it gets its name when it is durable, or goes.
+
+    A lock tells it from one that a writer which died has left: see `remove_abandoned`.
+    """
+
+    def __init__(self, folder: Path, name: str = "", *, is_hashed: bool = True) -> None:
+        self.size_bytes = 0
+        self._digest = hashlib.sha256() if is_hashed else None
+        while True:
+            self.path = folder / f".{name}{secrets.token_hex(8)}.part"
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+            if os.fstat(self.descriptor).st_nlink:
+                return
+            os.close(self.descriptor)  # taken for an abandoned one before it was locked
+
+    def append(self, piece: bytes | memoryview) -> None:
+        """Write a piece at the end."""
+        if self._digest is not None:
+            self._digest.update(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+        self.size_bytes += len(piece)
+
+    def copy(self, source: BinaryIO) -> None:
+        """Write what `source` gives up to its end, in bounded memory."""
+        while piece := source.read(_COPY_BYTES):
+            self.append(piece)
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, hexadecimal."""
+        assert self._digest is not None
+        return self._digest.hexdigest()
+
+    def reader(self) -> BinaryIO:
+        """Give a reader of what was written, from its beginning; it goes with this object."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        return cast(BinaryIO, os.fdopen(self.descriptor, "rb", buffering=0, closefd=False))
+
+    def seal(self) -> None:
+        """Wait until the bytes are on the disk; the name follows with `flush` of its folder."""
+        os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        """Let go of the file, and of its hidden name where it still has it."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
+def remove_abandoned(part: Path) -> None:
+    """Remove a `PartFile` whose writer has died."""
+    with unleased(part) as is_abandoned:
+        if is_abandoned:
+            part.unlink(missing_ok=True)
 
 
 class HashedFile:

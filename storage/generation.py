@@ -13,7 +13,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import Damaged
-from .durable import HashedFile
+from .durable import HashedFile, flush
+from .fail import reached
 from .home import Home
 from .manifest import Manifest
 from .pack import GroupedPackWriter, PackWriter
@@ -36,6 +37,7 @@ class GenerationWriter:
         self.folder = series_folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder.mkdir()
         self._sums: dict[Path, tuple[str, int]] = {}
+        reached("generation: begun")
         self.headers = GroupedPackWriter(self.folder / HEADERS)
         self._codestreams: PackWriter | None = None
 
@@ -56,14 +58,23 @@ class GenerationWriter:
         file.append(data)
         self._sums[file.path] = file.close(), file.size_bytes
 
-    def publish(self, manifest: Manifest) -> int:
-        """Write manifest and sums, and let the generation appear, durably; give its size in bytes."""
+    def finish(self, manifest: Manifest) -> None:
+        """Write manifest and sums: all that is missing then is the generation's name."""
         for pack in (self.headers, self._codestreams):
             if pack is not None:
                 self._sums[pack.path] = pack.close()
         self.write(Path(MANIFEST), manifest.to_json())
         sums = {str(path.relative_to(self.folder)): digest for path, (digest, _) in self._sums.items()}
         self.write(Path(SUMS), _sums_text(sums).encode())
+        reached("generation: written")
+
+    def flush(self) -> None:
+        """Wait until all that was written is on the disk; leaves the pool to others."""
+        for path in (self.folder, *self.folder.rglob("*")):
+            flush(path)
+
+    def publish(self) -> int:
+        """Let the finished generation appear, durably; give its size in bytes."""
         self._store.publish(self.folder, self._series_uid, self.number)
         return sum(size for _, size in self._sums.values())
 
@@ -100,5 +111,5 @@ def _sums_text(sums: dict[str, str]) -> str:
 
 
 def remove_generations(home: Home, series_uid: str, numbers: Collection[int]) -> None:
-    """Remove generations of a series."""
+    """Remove generations of a series, but for such as somebody on this machine reads: a later sweep does it."""
     home.store.remove(series_uid, numbers)

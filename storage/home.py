@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from ..errors import ArchiveExists, Damaged, FilmlessError, InvalidArgument, NotFound
-from .durable import flush, write_whole
+from ..errors import ArchiveExists, Damaged, InvalidArgument, NotFound
+from .durable import flush, remove_abandoned, write_whole
+from .lease import locked, unleased
+from .policy import Policy
 from .store.place import Place
 from .store.series_folder import SeriesFolder, series_path
 from .store.store import Store, open_store
 
-ARCHIVE_FORMAT = 1
-_FOLDERS = ("series", "quarantine")
+ARCHIVE_FORMAT = 2
+"""Format 1 had no inbox and no policy but the codec: it is read as 2, and becomes 2 when an instance is received."""
+INDEX_LOCK = ".index.lock"
+"""Held by whoever writes the index."""
+_FORMAT_KEY = "filmless_archive"
+_FOLDERS = ("series", "inbox", "quarantine")
 
 
 class Home:
@@ -33,9 +38,14 @@ class Home:
             ) from None
         except (OSError, ValueError) as problem:
             raise Damaged(f"{self.description}: cannot be read ({problem})") from problem
-        if not isinstance(about, dict) or about.get("filmless_archive") != ARCHIVE_FORMAT:
+        if not isinstance(about, dict) or about.get(_FORMAT_KEY) not in (1, ARCHIVE_FORMAT):
             raise Damaged(f"{self.description}: this archive's format is not {ARCHIVE_FORMAT}; update Filmless")
-        self.series_url: str = about.get("series", "")
+        self._format: int = about.pop(_FORMAT_KEY)
+        try:
+            self.policy = Policy.from_json(about)
+        except InvalidArgument as problem:
+            raise Damaged(f"{self.description}: {problem}") from problem
+        self.series_url = self.policy.series
         """Where series lie: "" for the folder `series/`, or the URL of an object store."""
         self.store: Store = open_store(root / "series", self.series_url)
 
@@ -60,9 +70,23 @@ class Home:
             (root / name).mkdir(parents=True, exist_ok=True)
         for folder in made:
             flush(folder.absolute().parent)
-        about = {"filmless_archive": ARCHIVE_FORMAT, "codec": "open"} | ({"series": series_url} if series_url else {})
-        write_whole(root / "archive.json", json.dumps(about).encode())
+        write_whole(root / "archive.json", _described(Policy(series=series_url)))
         return cls(root)
+
+    def set_policy(self, settings: Mapping[str, str]) -> Policy:
+        """Change some settings, given as text; raises `InvalidArgument`. Whoever opens the archive next has them."""
+        with locked(self.root / ".policy.lock"):
+            self.policy = Home(self.root).policy.changed(settings)
+            write_whole(self.description, _described(self.policy))
+            self._format = ARCHIVE_FORMAT
+        return self.policy
+
+    def make_inbox(self) -> None:
+        """Make the inbox of an archive of format 1: from here on older software must not write it."""
+        if self._format < ARCHIVE_FORMAT:
+            self.inbox.mkdir(exist_ok=True)
+            flush(self.root)
+            self.set_policy({})
 
     @property
     def description(self) -> Path:
@@ -80,6 +104,11 @@ class Home:
         return os.access(self.root, os.W_OK)
 
     @property
+    def inbox(self) -> Path:
+        """Where instances lie between reception and consolidation."""
+        return self.root / "inbox"
+
+    @property
     def quarantine(self) -> Path:
         """Where files that could not be taken in are kept."""
         return self.root / "quarantine"
@@ -87,6 +116,10 @@ class Home:
     def series_folder(self, series_uid: str) -> Path:
         """The local folder in which a series' generations are written; published ones may lie elsewhere."""
         return self.root / "series" / series_path(series_uid)
+
+    def inbox_folder(self, series_uid: str) -> Path:
+        """The folder of a series' instances that are not consolidated."""
+        return self.inbox / series_path(series_uid)
 
     def generation_folder(self, series_uid: str, generation: int) -> Place:
         """The folder of one published generation."""
@@ -96,27 +129,46 @@ class Home:
         """Give what lies in every series' folder, in order of UID; no file is opened."""
         return self.store.survey()
 
+    def survey_series(self, series_uid: str) -> SeriesFolder | None:
+        """Give what lies in one series' folder, None where there is none."""
+        return self.store.survey_series(series_uid)
+
+    def discard_leftovers(self, series: SeriesFolder) -> None:
+        """Remove what a writer of this series that died left half-done; only while holding the series' lock."""
+        for leftover in series.leftovers:
+            self.store.discard(leftover)
+
     def sweep(self, surveyed: Iterable[SeriesFolder]) -> None:
-        """Remove what a writer that died left half-done; only while holding the write lock."""
+        """Remove what a writer that died left half-done; what a writer is at stays."""
         for series in surveyed:
-            for leftover in series.leftovers:
-                self.store.discard(leftover)
-        for part in self.parts():
-            part.unlink(missing_ok=True)
+            if series.leftovers:
+                with self.series_lock(series.uid, waits=False) as is_held:
+                    if is_held:
+                        self.discard_leftovers(series)
+        for part in self._parts_of_files():
+            remove_abandoned(part)
+        parts_of_index = self._parts_of_index()
+        with unleased(self.root / INDEX_LOCK) as is_held:
+            for part in parts_of_index if is_held else ():
+                part.unlink(missing_ok=True)
 
     def parts(self) -> list[Path]:
         """Give files, outside the series, that a writer is at or a writer that died has left."""
-        return [*self.quarantine.glob(".*.part"), *self.root.glob(f".{self.index.name}.*.part*")]
+        return [*self._parts_of_files(), *self._parts_of_index()]
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the archive's write lock; raises at once where another process has it."""
-        with (self.root / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FilmlessError(f"{self.root} is being written by another process: wait for it to end") from None
-            yield
+    def _parts_of_files(self) -> list[Path]:
+        return [path for folder in (self.quarantine, self.inbox) for path in folder.glob(".*.part")]
+
+    def _parts_of_index(self) -> list[Path]:
+        return [*self.root.glob(f".{self.index.name}.*.part*")]
+
+    def series_lock(self, series_uid: str, *, waits: bool = True) -> AbstractContextManager[bool]:
+        """Hold the lock of whoever writes generations of a series; without `waits`, tell whether it is held."""
+        return locked(self.root / ".locks" / series_uid, waits=waits)
+
+
+def _described(policy: Policy) -> bytes:
+    return json.dumps({_FORMAT_KEY: ARCHIVE_FORMAT} | policy.to_json(), indent=1).encode()
 
 
 def _is_empty_or_begun(root: Path) -> bool:

@@ -17,7 +17,8 @@ from ..errors import Damaged
 from .shape import LevelShape
 from .store.place import Place
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Format 1 did not tell when and from whom an instance came; it is read as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ class InstanceRecord:
     """How many items; one for a file kept whole."""
     pixels: dict[str, Any] | None
     """The pixel description, and how stored values become pixel bytes again."""
+    received_at: str = ""
+    """UTC, ISO 8601; "" where it was taken in straight from a file."""
+    received_from: str = ""
+    """Whom it came from; "" where it was taken in straight from a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Manifest:
         """Read a manifest; `path` is named where it is not one."""
         try:
             value = json.loads(text)
-            if value.pop("format") != FORMAT_VERSION:
+            if value.pop("format") not in (1, FORMAT_VERSION):
                 raise Damaged(f"{path}: written by another version of Filmless")
             names = value.pop("instance_fields")
             rows = [dict(zip(names, row, strict=True)) for row in value.pop("instances")]

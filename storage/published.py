@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import weakref
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -11,20 +14,33 @@ from ..errors import Damaged, InvalidArgument
 from .array import StoredArray
 from .generation import CODESTREAMS, HEADERS, read_manifest
 from .home import Home
+from .lease import lease
 from .manifest import Manifest
 from .pack import GroupedPack, Pack
+from .store.place import Place
+from .store.series_folder import MANIFEST
 
 
 class Published:
     """One generation of one series; files are mapped at first use and stay open."""
 
-    def __init__(self, home: Home, series_uid: str, generation: int) -> None:
-        """Read the manifest; raises `Damaged`, or `Superseded` where a newer generation has taken its place."""
-        self.folder = home.generation_folder(series_uid, generation)
+    def __init__(self, home: Home, series_uid: str, generation: int, folder: Path | None = None) -> None:
+        """Read the manifest; raises `Damaged`, or `Superseded` where a newer generation has taken its place.
+
+        The generation stays there while this object does. `folder` is where one lies that is not published yet.
+        """
+        self.folder: Place = folder or home.generation_folder(series_uid, generation)
+        held = lease(self.folder / MANIFEST) if isinstance(self.folder, Path) else None
+        self._lease = weakref.finalize(self, os.close, held) if held is not None else None
         self.manifest: Manifest = read_manifest(self.folder)
         if self.manifest.series_instance_uid != series_uid or self.manifest.generation != generation:
             raise Damaged(f"{self.folder}: the manifest is that of another series or generation")
         self._arrays: dict[tuple[int, int], StoredArray] = {}
+
+    def release(self) -> None:
+        """Let others remove the generation; what was not read until now may be gone."""
+        if self._lease is not None:
+            self._lease()
 
     @cached_property
     def _headers(self) -> GroupedPack:

@@ -7,12 +7,15 @@ file adds nothing.
 from __future__ import annotations
 
 import json
-import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from . import pool
-from .durable import copy_hashed, flush, hash_file, write_whole
+from .durable import PartFile, flush, hash_file, write_whole
+from .fail import reached
+
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,35 @@ class SetAside:
 
 def set_aside(folder: Path, source: Path, reason: str, at: str) -> SetAside:
     """Keep a copy of `source` in quarantine with the reason, in bounded memory; durable when this returns."""
-    part = folder / f".{secrets.token_hex(8)}.part"
+    with source.open("rb") as file:
+        return set_bytes_aside(folder, iter(lambda: file.read(_COPY_BYTES), b""), str(source), reason, at)
+
+
+def set_bytes_aside(folder: Path, pieces: Iterable[bytes | memoryview], origin: str, reason: str, at: str) -> SetAside:
+    """Keep bytes that came from `origin` in quarantine with the reason; durable when this returns."""
+    part = PartFile(folder)
     try:
-        digest, size_bytes = copy_hashed(source, part)
-        part.rename(folder / f"{digest}.dcm")
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        for piece in pieces:
+            part.append(piece)
+        return set_part_aside(folder, part, origin, reason, at)
+    finally:
+        part.close()
+
+
+def set_part_aside(folder: Path, part: PartFile, origin: str, reason: str, at: str) -> SetAside:
+    """Move what was written into quarantine with the reason; durable when this returns."""
+    part.seal()
+    reached("quarantine: written")
+    digest = part.sha256
+    part.path.replace(folder / f"{digest}.dcm")
     flush(folder)
-    entry = SetAside(digest, str(source), reason, size_bytes, at)
+    reached("quarantine: named")
+    entry = SetAside(digest, origin, reason, part.size_bytes, at)
     note = folder / f"{digest}.json"
     if _read_note(note) is None:
         # In ASCII: a name that is not UTF-8 has no other form in JSON.
         write_whole(note, json.dumps(asdict(entry), indent=1).encode())
+    reached("quarantine: noted")
     return entry
 
 

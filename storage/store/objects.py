@@ -163,6 +163,14 @@ class ObjectStore:
         self._client.delete([path for path in paths if path not in markers])
         self._client.delete(markers)
 
+    def survey_series(self, series_uid: str) -> SeriesFolder | None:
+        """Give what lies in one series' folder, and what writers left of it on this machine; None where nothing does."""
+        seen = self._seen_below(series_path(series_uid))
+        staged = self._staging.survey_series(series_uid)
+        if not seen.numbers and staged is None:
+            return None
+        return self._series_folder(series_uid, seen, staged.leftovers if staged is not None else ())
+
     def survey(self) -> list[SeriesFolder]:
         """Give what lies in every series' folder, in order of UID, and what writers left on this machine."""
         seen: dict[str, _Seen] = {}

@@ -36,6 +36,10 @@ class Store(Protocol):
         """Remove what `survey` called a leftover of this store."""
         ...
 
+    def survey_series(self, series_uid: str) -> SeriesFolder | None:
+        """Give what lies in one series' folder, None where there is none."""
+        ...
+
     def survey(self) -> list[SeriesFolder]:
         """Give what lies in every series' folder, in order of UID."""
         ...

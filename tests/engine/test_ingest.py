@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import resource
@@ -7,6 +8,7 @@ import shutil
 import sqlite3
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -15,8 +17,7 @@ import pydicom
 import pytest
 from dicom_files import ODD, image, report, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
-from filmless.engine.series import Series
-from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
+from filmless.errors import ArchiveExists, FilmlessError, NotFound
 from filmless.storage.generation import GenerationWriter
 from filmless.storage.home import Home
 from pydicom.uid import RLELossless
@@ -170,33 +171,25 @@ class TestLateInstances:
         np.testing.assert_array_equal(series.volume().level()[:], [slice_values(n) for n in range(1, 6)])
         assert archive.verify() == []
 
-    def test_a_series_opened_before_keeps_reading_what_it_has_open(self, archive, export):
-        slices(export / "early", [1, 2, 3])
+    def test_a_series_opened_before_is_read_to_its_end_and_goes_when_nobody_reads_it(self, archive, export, tmp_path):
+        paths = slices(export / "early", [1, 2, 3])
         archive.ingest(export / "early")
         former = only_series(archive)
-        volume, first = former.volume().level(), former.manifest.instances[0].sop_instance_uid
-        np.testing.assert_array_equal(volume[0], slice_values(1))
         slices(export / "late", [4])
 
         archive.ingest(export / "late")
 
-        np.testing.assert_array_equal(volume[1], slice_values(2))
-        with pytest.raises(Superseded, match="open the series again"):
-            former.instance(first)  # its headers were not open
+        np.testing.assert_array_equal(former.volume().level()[:], [slice_values(n) for n in (1, 2, 3)])
+        assert former.verify() == []
+        former.export(tmp_path / "out")
+        assert {path.read_bytes() for path in (tmp_path / "out").iterdir()} == set(map(Path.read_bytes, paths))
         assert len(only_series(archive).stack()) == 4
-
-    @pytest.mark.parametrize(
-        "read", [lambda series, _: series.volume().level()[0], lambda series, _: series.verify(), Series.export]
-    )
-    def test_a_series_opened_before_and_not_yet_read_is_superseded(self, archive, export, read, tmp_path):
-        slices(export / "early", [1, 2, 3])
-        archive.ingest(export / "early")
-        former = only_series(archive)
-        slices(export / "late", [4])
-        archive.ingest(export / "late")
-
-        with pytest.raises(Superseded):
-            read(former, tmp_path / "out")
+        assert sorted(path.name for path in former.folder.parent.iterdir()) == ["1", "2"]
+        folder = former.folder.parent
+        del former
+        gc.collect()
+        archive.ingest(export)
+        assert [path.name for path in folder.iterdir()] == ["2"]
 
     def test_late_codestreams_and_reports_join_too(self, archive, export):
         paths = [save(rle(slice_values(n), n), export / "a" / f"{n}", RLELossless) for n in (1, 2)]
@@ -493,17 +486,16 @@ class TestFailures:
         assert report.stored == 2
         assert [path for path, _ in report.unreadable] == [paths[1]]
 
-    def test_a_second_ingest_at_the_same_time_is_refused(self, archive, export):
-        slices(export, [1, 2])
-        refused = []
+    def test_ingests_at_the_same_time_take_in_each_instance_once(self, archive, export):
+        paths = slices(export / "a", range(1, 9), series=1) + slices(export / "b", range(11, 19), series=2)
 
-        def ingest_too(_stage, _done, _total):
-            with pytest.raises(FilmlessError, match="being written"):
-                open_archive(archive.root).ingest(export)
-            refused.append(True)
+        with ThreadPoolExecutor(4) as threads:
+            reports = list(threads.map(lambda _: open_archive(archive.root).ingest(export), range(4)))
 
-        assert archive.ingest(export, ingest_too).stored == 2
-        assert refused
+        assert sum(report.stored for report in reports) == len(paths)
+        assert all(report.is_complete for report in reports)
+        assert [row.instances for row in archive.contents()] == [8, 8]
+        assert archive.verify() == []
 
     def test_a_folder_with_something_else_in_it_is_no_archive(self, export):
         (export / "letter.txt").write_text("precious")

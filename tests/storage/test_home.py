@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from filmless.errors import ArchiveExists, Damaged, FilmlessError, NotFound
+from filmless.errors import ArchiveExists, Damaged, InvalidArgument, NotFound
 from filmless.storage import home as home_module
+from filmless.storage.durable import PartFile
 from filmless.storage.home import Home
+from filmless.storage.policy import Policy
 from generations import publish
 
 
@@ -70,7 +74,7 @@ def test_no_archive_is_not_found(tmp_path):
         Home(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"filmless_archive": 2}', '{"filmless_archive": null}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"filmless_archive": 3}', '{"filmless_archive": null}'])
 def test_a_description_that_is_none_of_ours_is_damaged(home, text):
     home.description.write_text(text)
 
@@ -116,6 +120,8 @@ def test_leftovers_of_a_writer_that_died_are_swept_and_nothing_else(home):
         (leftover / "stack-0.ome.zarr" / "zarr.json").write_text("x")
     (home.quarantine / ".abc.dcm.77.part").write_text("x")
 
+    (home.root / ".index.lock").touch()
+    kept |= {home.root / ".index.lock"}
     (home.root / ".index.sqlite.77-ab.part").write_text("x")
     (home.root / ".index.sqlite.77-ab.part-journal").write_text("x")
 
@@ -125,34 +131,112 @@ def test_leftovers_of_a_writer_that_died_are_swept_and_nothing_else(home):
     assert not list((home.root / "series").rglob(".*"))
 
 
-def test_a_second_writer_in_the_same_process_is_refused(home):
-    with (
-        home.writing(),
-        pytest.raises(FilmlessError, match="being written by another process"),
-        Home(home.root).writing(),
-    ):
-        pass
+def test_a_series_lock_is_held_by_one_at_a_time(home):
+    with home.series_lock("1.2"), home.series_lock("1.2", waits=False) as is_held:
+        assert not is_held
 
 
-def test_a_writer_in_another_process_is_refused_until_the_first_ends(home):
+def test_a_series_lock_leaves_other_series_free(home):
+    with home.series_lock("1.2"), home.series_lock("1.3", waits=False) as is_held:
+        assert is_held
+
+
+def test_a_series_lock_is_free_again_after_an_error_and_leaves_no_file(home):
+    with pytest.raises(ZeroDivisionError), home.series_lock("1.2"):
+        1 / 0  # noqa: B018  any error will do
+
+    with home.series_lock("1.2", waits=False) as is_held:
+        assert is_held
+    assert not list((home.root / ".locks").iterdir())
+
+
+def test_a_series_lock_keeps_other_processes_out_until_it_ends(home):
     code = (
         "import sys; from pathlib import Path; from filmless.storage.home import Home\n"
-        "with Home(Path(sys.argv[1])).writing(): print('writing')"
+        "with Home(Path(sys.argv[1])).series_lock('1.2', waits=False) as is_held: print(is_held)"
     )
     command = [sys.executable, "-c", code, str(home.root)]
 
-    with home.writing():
-        refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    allowed = subprocess.run(command, capture_output=True, text=True, check=False)
+    with home.series_lock("1.2"):
+        refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    allowed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    assert refused.returncode == 1
-    assert f"{home.root} is being written by another process: wait for it to end" in refused.stderr
-    assert allowed.stdout == "writing\n"
+    assert (refused, allowed) == ("False\n", "True\n")
 
 
-def test_the_lock_is_free_again_after_an_error(home):
-    with pytest.raises(ZeroDivisionError), home.writing():
-        1 / 0  # noqa: B018  any error will do
+def test_many_threads_that_take_turns_at_a_series_lock_are_never_two_at_a_time(home):
+    inside, most = [], []
 
-    with home.writing():
-        pass
+    def work(_):
+        with home.series_lock("1.2"):
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(200)))
+
+    assert set(most) == {1}
+
+
+def test_what_a_writer_is_at_is_not_swept(home):
+    publish(home, "1.2")
+    at_work = home.series_folder("1.2") / ".new-1-ab"
+    at_work.mkdir()
+    part = PartFile(home.quarantine)
+
+    with home.series_lock("1.2"):
+        home.sweep(home.survey())
+
+    assert at_work.exists()
+    assert part.path.exists()
+    part.close()
+    home.sweep(home.survey())
+    assert not at_work.exists()
+
+
+def test_an_archive_of_format_1_opens_with_the_policy_it_had_and_becomes_2_with_an_inbox(home):
+    home.description.write_text('{"filmless_archive": 1, "codec": "open"}')
+    home.inbox.rmdir()
+    opened = Home(home.root)
+
+    opened.make_inbox()
+
+    assert opened.policy == Policy()
+    assert home.inbox.is_dir()
+    assert json.loads(home.description.read_bytes())["filmless_archive"] == 2
+
+
+def test_a_setting_is_kept_and_others_stay(home):
+    home.set_policy({"quiet_s": "7.5"})
+    home.set_policy({"same_uid": "reject"})
+
+    assert Home(home.root).policy == Policy(quiet_s=7.5, same_uid="reject")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("codec", "tiny", "choose open or dense"),
+        ("same_uid", "", "choose keep-first or reject or replace"),
+        ("quiet_s", "soon", "a number from 0"),
+        ("quiet_s", "-1", "a number from 0"),
+        ("quiet_s", "nan", "a number from 0"),
+        ("reserve_bytes", "1.5", "a number from 0"),
+        ("colour", "red", "no policy is called 'colour'"),
+    ],
+)
+def test_a_setting_that_none_can_be_is_refused_and_nothing_changes(home, name, text, told):
+    before = home.description.read_bytes()
+
+    with pytest.raises(InvalidArgument, match=told):
+        home.set_policy({name: text})
+
+    assert home.description.read_bytes() == before
+
+
+def test_a_policy_of_newer_software_is_refused(home):
+    home.description.write_text('{"filmless_archive": 2, "mirror": "yes"}')
+
+    with pytest.raises(Damaged, match="no policy is called 'mirror'"):
+        Home(home.root)

@@ -1,0 +1,237 @@
+"""One instance of an archive, wherever it lies: its bytes, its frames' stored values, pictures of them.
+
+It is served from the inbox just as from a generation: nothing waits for consolidation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import Damaged, InvalidArgument, NotFound, OutOfRange
+from ..storage import inbox
+from ..storage.home import Home
+from ..storage.rows import INBOX, InstanceRow
+from .loading import Loaded, Received, load
+from .packing import Bytes
+from .parse import parse_head
+from .rebuild import Rebuilder
+from .render.frame import render_frame
+from .render.palette import read_palette
+from .render.picture import Image
+from .render.request import RenderRequest
+from .render.tables import read_tables
+from .render.window import WindowChoice
+
+if TYPE_CHECKING:
+    from .series import Series
+
+_PIECE_BYTES = 1 << 20
+
+
+class StoredInstance(Protocol):
+    """An instance of the archive."""
+
+    row: InstanceRow
+    """What the index says of it."""
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has; 0 where it is no image."""
+
+    def pieces(self) -> Iterator[Bytes]:
+        """Give its bytes as received, in pieces; raises `Damaged` at the end at the latest where they are not."""
+
+    def read(self) -> bytes:
+        """Give its bytes as received; raises `Damaged`."""
+
+    def frame(self, number: int = 0) -> NDArray[np.generic]:
+        """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0.
+
+        Raises `OutOfRange`, `DecodeError`, `UnsupportedPixels`.
+        """
+
+    def picture(self, number: int = 0, *, window: WindowChoice = None) -> Image:
+        """Make a picture of a frame as it is stored."""
+
+
+class WaitingInstance:
+    """An instance in the inbox."""
+
+    def __init__(self, home: Home, row: InstanceRow, again: Callable[[str], StoredInstance]) -> None:
+        """`again` finds an instance by its UID, for when this one was consolidated."""
+        self.row, self._again = row, again
+        self._path = inbox.instance_path(home, row.series_uid, row.sop_uid)
+
+    def __repr__(self) -> str:
+        return f"<instance {self.row.sop_uid}, waiting>"
+
+    @cached_property
+    def _loaded(self) -> Loaded:
+        data = self.read()
+        return load(_InMemory(data, Received(self.row.sha256)), parse_head(data, len(data)))
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has; 0 where it is no image."""
+        pixels = self._loaded.instance.pixels
+        return pixels.frames if pixels is not None else 0
+
+    def pieces(self) -> Iterator[Bytes]:
+        """Give its bytes as received, in pieces of a megabyte; raises `Damaged`."""
+        digest = hashlib.sha256()
+        try:
+            with self._path.open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    digest.update(piece)
+                    yield piece
+        except FileNotFoundError as problem:
+            instance = self._again(self.row.sop_uid)
+            if instance.row.place == INBOX:
+                raise Damaged(f"{self._path}: is missing") from problem
+            yield from instance.pieces()
+            return
+        except OSError as problem:
+            raise Damaged(f"{self._path}: cannot be read ({problem.strerror})") from problem
+        if digest.hexdigest() != self.row.sha256 and not self._is_being_replaced(digest.hexdigest()):
+            raise Damaged(f"{self._path}: differs from what was received")
+
+    def _is_being_replaced(self, sha256: str) -> bool:
+        """Whether the file is another received instance, just as whole, that the index does not know yet."""
+        facts = inbox.read_facts(self._path)
+        return facts is not None and facts.sha256 == sha256
+
+    def read(self) -> bytes:
+        """Give its bytes as received; raises `Damaged`."""
+        return b"".join(self.pieces())
+
+    def frame(self, number: int = 0) -> NDArray[np.generic]:
+        """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0."""
+        return self._decoded(number)[0]
+
+    def _decoded(self, number: int) -> tuple[NDArray[np.generic], str]:
+        pixels = self._loaded.instance.pixels
+        if pixels is None:
+            raise NotFound(f"instance {self.row.sop_uid} has no pixels")
+        if not 0 <= number < pixels.frames:
+            raise OutOfRange(f"frame {number}: the instance has {pixels.frames}, counted from 0")
+        return self._loaded.decoded(number)
+
+    def verify(self) -> list[str]:
+        """Read it; give a line where it is not what was received."""
+        try:
+            for _ in self.pieces():
+                pass
+        except Damaged as problem:
+            return [f"instance {self.row.sop_uid}: {problem}"]
+        return []
+
+    def spacing_mm(self, number: int) -> tuple[float, float]:
+        """Give millimetres between rows and between columns of a frame; 1 where the header is silent."""
+        table = self._loaded.instance.frames
+        rows_mm, columns_mm = np.nan_to_num(table.spacing_mm[number], nan=1.0) if table is not None else (1.0, 1.0)
+        return float(rows_mm) or 1.0, float(columns_mm) or 1.0
+
+    def picture(self, number: int = 0, *, window: WindowChoice = None) -> Image:
+        """Make a picture of a frame as it is stored."""
+        (values, photometric_interpretation), instance = self._decoded(number), self._loaded.instance
+        table, pixels = instance.frames, instance.pixels
+        assert table is not None
+        assert pixels is not None
+        is_palette = photometric_interpretation == "PALETTE COLOR"
+        modality_table, voi_table = read_tables(self._loaded.data) if instance.has_tables else (None, None)
+        center, width = table.window[number].tolist()
+        slope, intercept = table.rescale[number].tolist()
+        return render_frame(
+            values,
+            photometric_interpretation=photometric_interpretation,
+            bits_stored=pixels.bits_stored,
+            rescale=(slope, intercept),
+            window=window,
+            frame_window=(center, width) if np.isfinite(center + width) else None,
+            voi_function=instance.voi_function,
+            padding_value=instance.padding_value,
+            palette=read_palette(self._loaded.data) if is_palette else None,
+            modality_table=modality_table,
+            voi_table=voi_table,
+        )
+
+
+class ConsolidatedInstance:
+    """An instance in its series' current generation."""
+
+    def __init__(self, series: Series, row: InstanceRow) -> None:
+        self._series, self.row = series, row
+
+    def __repr__(self) -> str:
+        return f"<instance {self.row.sop_uid}>"
+
+    @cached_property
+    def _number(self) -> int:
+        records = enumerate(self._series.manifest.instances)
+        return next(n for n, record in records if record.sop_instance_uid == self.row.sop_uid)
+
+    @property
+    def frames(self) -> int:
+        """How many frames it has; 0 where it is no image."""
+        pixels = self._series.manifest.instances[self._number].pixels
+        return int(pixels["description"]["frames"]) if pixels is not None else 0
+
+    def pieces(self) -> Iterator[Bytes]:
+        """Give its bytes as received, in pieces; raises `Damaged`."""
+        digest = hashlib.sha256()
+        for piece in Rebuilder(self._series.published).pieces(self._number):
+            digest.update(piece)
+            yield piece
+        if digest.hexdigest() != self.row.sha256:
+            raise Damaged(f"{self._series.folder}: instance {self.row.sop_uid} does not rebuild exactly")
+
+    def read(self) -> bytes:
+        """Give its bytes as received; raises `Damaged`."""
+        return b"".join(self.pieces())
+
+    def _place(self, number: int) -> tuple[Any, int]:
+        for stack in self._series.stacks:
+            if (self._number, number) in stack.places:
+                return stack, stack.places[self._number, number]
+        if not self.frames:
+            raise NotFound(f"instance {self.row.sop_uid} has no pixels")
+        raise OutOfRange(f"frame {number}: the instance has {self.frames}, counted from 0")
+
+    def frame(self, number: int = 0) -> NDArray[np.generic]:
+        """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0."""
+        stack, at = self._place(number)
+        values: NDArray[np.generic] = stack.frame(at)
+        return values
+
+    def picture(self, number: int = 0, *, window: WindowChoice = None) -> Image:
+        """Make a picture of a frame as it is stored."""
+        stack, at = self._place(number)
+        picture: Image = stack.picture(at, window=window)
+        return picture
+
+
+class _InMemory:
+    """The bytes of an instance, as a source."""
+
+    def __init__(self, data: bytes, received: Received) -> None:
+        self._data = data
+        self.received: Received | None = received
+        self.name, self.size_bytes, self.is_acknowledged = "", len(data), True
+
+    def read(self) -> bytes:
+        return self._data
+
+
+def waiting_picture(instance: WaitingInstance, request: RenderRequest) -> Image:
+    """Answer a request for a frame of an instance that waits; only single frames can be had of it."""
+    if request.frame is not None and request.frame < 1:
+        raise InvalidArgument("frame is counted from 1")
+    number = (request.frame or 1) - 1
+    picture = instance.picture(number, window=request.window).with_square_pixels(*instance.spacing_mm(number))
+    return picture if request.size is None else picture.fitted(request.size)
