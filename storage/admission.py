@@ -19,7 +19,7 @@ from .durable import PartFile, flush
 from .fail import reached
 from .home import Home
 from .index import Index
-from .rows import InboxRow, Outcome
+from .rows import INBOX, InboxRow, Outcome
 
 UNKNOWN: Outcome = ("other", "")
 """A file is in the inbox under the instance's UID that the index does not know: recover it, and try again."""
@@ -63,9 +63,10 @@ class Admission:
         return UNKNOWN
 
     def _settled(self, outcome: Outcome, row: InboxRow) -> Outcome:
-        """Take the instance out of the inbox again where the archive has its UID already in a generation."""
-        is_elsewhere = outcome == "same" and self._index.find_instance(row.sop_uid).place != "inbox"
-        if is_elsewhere or isinstance(outcome, tuple):
+        """Take a linked instance out of the inbox again where the archive has its UID already in a generation."""
+        if outcome == "same" and self._index.find_instance(row.sop_uid).place == INBOX:
+            return "new"  # it is the one that was linked: somebody else's recovery told the index of it
+        if outcome != "new":
             inbox.remove(self._home, row.series_uid, [row.sop_uid])
         return outcome
 

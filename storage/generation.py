@@ -73,8 +73,10 @@ class GenerationWriter:
         for path in (self.folder, *self.folder.rglob("*")):
             flush(path)
 
-    def publish(self) -> int:
-        """Let the finished generation appear, durably; give its size in bytes."""
+    def publish(self, manifest: Manifest | None = None) -> int:
+        """Let the generation appear, durably, finished by `manifest` if it is not yet; give its size in bytes."""
+        if manifest is not None:
+            self.finish(manifest)
         self._store.publish(self.folder, self._series_uid, self.number)
         return sum(size for _, size in self._sums.values())
 

@@ -29,6 +29,5 @@ def publish(home, series_uid, sop_uids=("1.1",), **attributes):
     """Publish the next generation of a series; its number."""
     writer = GenerationWriter(home, series_uid)
     records = [record(uid, writer.headers.append(uid.encode()), len(uid)) for uid in sop_uids]
-    writer.finish(manifest(series_uid, generation=writer.number, instances=records, **attributes))
-    writer.publish()
+    writer.publish(manifest(series_uid, generation=writer.number, instances=records, **attributes))
     return writer.number

@@ -164,7 +164,7 @@ class ObjectStore:
         self._client.delete(markers)
 
     def survey_series(self, series_uid: str) -> SeriesFolder | None:
-        """Give what lies in one series' folder, and what writers left of it on this machine; None where nothing does."""
+        """Give what lies in one series' folder, and what writers left of it here; None where nothing does."""
         seen = self._seen_below(series_path(series_uid))
         staged = self._staging.survey_series(series_uid)
         if not seen.numbers and staged is None:

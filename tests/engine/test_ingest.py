@@ -17,7 +17,8 @@ import pydicom
 import pytest
 from dicom_files import ODD, image, report, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
-from filmless.errors import ArchiveExists, FilmlessError, NotFound
+from filmless.engine.series import Series
+from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
 from filmless.storage.generation import GenerationWriter
 from filmless.storage.home import Home
 from pydicom.uid import RLELossless
@@ -171,7 +172,10 @@ class TestLateInstances:
         np.testing.assert_array_equal(series.volume().level()[:], [slice_values(n) for n in range(1, 6)])
         assert archive.verify() == []
 
-    def test_a_series_opened_before_is_read_to_its_end_and_goes_when_nobody_reads_it(self, archive, export, tmp_path):
+    def test_a_series_opened_before_is_read_to_its_end_and_goes_when_nobody_reads_it(
+        self, local_archive, export, tmp_path
+    ):
+        archive = local_archive
         paths = slices(export / "early", [1, 2, 3])
         archive.ingest(export / "early")
         former = only_series(archive)
@@ -190,6 +194,22 @@ class TestLateInstances:
         gc.collect()
         archive.ingest(export)
         assert [path.name for path in folder.iterdir()] == ["2"]
+
+    @pytest.mark.parametrize("series_url", ["object store"], indirect=True)
+    @pytest.mark.parametrize(
+        "read", [lambda series, _: series.volume().level()[0], lambda series, _: series.verify(), Series.export]
+    )
+    def test_in_an_object_store_a_series_opened_before_and_not_yet_read_is_superseded(
+        self, archive, export, read, tmp_path
+    ):
+        slices(export / "early", [1, 2, 3])
+        archive.ingest(export / "early")
+        former = only_series(archive)
+        slices(export / "late", [4])
+        archive.ingest(export / "late")
+
+        with pytest.raises(Superseded):
+            read(former, tmp_path / "out")
 
     def test_late_codestreams_and_reports_join_too(self, archive, export):
         paths = [save(rle(slice_values(n), n), export / "a" / f"{n}", RLELossless) for n in (1, 2)]
