@@ -7,7 +7,9 @@ T.87 annex C, T.800 annex A).
 
 from __future__ import annotations
 
+import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import DecodeError
@@ -17,7 +19,12 @@ _SOC_SIZ = b"\xff\x4f\xff\x51"
 _FRAME_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7})
 """SOF0 to SOF15 of JPEG and SOF55 of JPEG-LS."""
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_SOT_MARKER, _EOC_MARKER = b"\xff\x90", b"\xff\xd9"
+_LEAST_TILE_PART = 14
+"""Bytes of SOT and SOD."""
 _SOS, _EOI, _APP0, _APP14 = 0xDA, 0xD9, 0xE0, 0xEE
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""The marker that ends a scan: neither a stuffed FF, nor a restart, nor a fill byte."""
 _MAXIMUM_TILES = 65535
 _SEARCHED_FOR_SIZ = 1 << 16
 
@@ -36,6 +43,8 @@ class CodestreamHeader:
     has_jfif: bool = False
     adobe_transform: int | None = None
     """Colour transform flag of the Adobe APP14 segment; 0 is RGB, 1 is YCbCr."""
+    has_rgb_names: bool = False
+    """Whether the components are numbered R, G, B by their letters, as some writers of RGB do."""
 
 
 def read_jpeg_header(codestream: bytes) -> CodestreamHeader:
@@ -79,7 +88,43 @@ def _frame_header(body: bytes, marker: int, has_jfif: bool, adobe: int | None) -
     if len(body) < 6 or len(body) < 6 + 3 * body[5]:
         raise DecodeError(f"the JPEG frame header FF{marker:02X} is cut off")
     precision, rows, columns, samples = struct.unpack_from(">BHHB", body)
-    return CodestreamHeader(rows, columns, samples, precision, marker, has_jfif, adobe)
+    names = body[6 : 6 + 3 * samples : 3]
+    return CodestreamHeader(rows, columns, samples, precision, marker, has_jfif, adobe, names == b"RGB")
+
+
+def check_progression(codestream: bytes) -> None:
+    """Raise `DecodeError` where scans of a progressive JPEG are missing (T.81 annex G).
+
+    libjpeg-turbo makes a coarse picture of the scans that are there, and says nothing. A codestream is whole when each
+    component has got all 64 coefficients to their last bit.
+    """
+    lowest: dict[int, list[int]] = {}
+    components, position = b"", 2
+    while True:
+        marker, body, position = _next_segment(codestream, position)
+        if marker == _EOI:
+            break
+        if marker in _FRAME_MARKERS:
+            components = body[6 : 6 + 3 * body[5] : 3]
+        if marker == _SOS:
+            _note_scan(body, lowest)
+            found = _AFTER_SCAN.search(codestream, position)
+            position = found.start() if found else len(codestream)
+    missing = [name for name in components if any(lowest.get(name, [1] * 64))]
+    if missing:
+        raise DecodeError(f"the progressive JPEG is cut off: scans of {len(missing)} components are missing")
+
+
+def _note_scan(body: bytes, lowest: dict[int, list[int]]) -> None:
+    """Note the lowest bit that a scan gives of each coefficient, by component."""
+    count = body[0] if body else 0
+    if len(body) != 4 + 2 * count:
+        raise DecodeError("a JPEG scan header has another length than its components take")
+    first, last, bits = body[-3:]
+    for name in body[1 : 1 + 2 * count : 2]:
+        coefficients = lowest.setdefault(name, [1] * 64)
+        for number in range(first, min(last, 63) + 1):
+            coefficients[number] = bits & 15
 
 
 def find_jpeg2000(codestream: bytes) -> bytes:
@@ -111,3 +156,32 @@ def read_jpeg2000_header(codestream: bytes) -> CodestreamHeader:
         raise DecodeError(f"the JPEG 2000 SIZ segment declares {tiles} tiles")
     precision = max((bits & 0x7F) + 1 for bits in components[::3])
     return CodestreamHeader(y_size - y_offset, x_size - x_offset, samples, precision)
+
+
+def check_tile_parts(codestream: bytes) -> None:
+    """Raise `DecodeError` unless tile-parts reach from the main header to EOC, as many as they say (T.800 A.4.2).
+
+    Where whole ones are missing, decoders make a coarse picture of the resolutions that are there, and say nothing.
+    """
+    position, declared, found = 2, dict[int, int](), Counter[int]()
+    while codestream[position : position + 2] not in (_SOT_MARKER, _EOC_MARKER):
+        if codestream[position : position + 1] != b"\xff" or position + 4 > len(codestream):
+            raise DecodeError(f"the main header is cut off: no JPEG 2000 marker at byte {position}")
+        position += 2 + int.from_bytes(codestream[position + 2 : position + 4], "big")
+    if codestream[position : position + 2] == _EOC_MARKER:
+        raise DecodeError("the JPEG 2000 codestream is cut off: it has no tile-part")
+    while codestream[position : position + 2] == _SOT_MARKER:
+        tile, length, _, parts = struct.unpack(">HIBB", codestream[position + 4 : position + 12].ljust(8, b"\0"))
+        found[tile] += 1
+        declared[tile] = max(declared.get(tile, 0), parts)
+        if length == 0:  # the last one, up to EOC
+            position = len(codestream)
+            break
+        if length < _LEAST_TILE_PART or position + length > len(codestream):
+            raise DecodeError(f"the tile-part at byte {position} has {length} bytes: it is cut off")
+        position += length
+    if codestream[position : position + 2] not in (_EOC_MARKER, b""):
+        raise DecodeError(f"no JPEG 2000 tile-part and no end marker at byte {position}")
+    for tile, parts in declared.items():
+        if found[tile] < parts:
+            raise DecodeError(f"tile {tile} has {found[tile]} of {parts} tile-parts: the codestream is cut off")

@@ -30,12 +30,15 @@ from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
 from ..storage.pool import run_all
 from .codestream import (
     CodestreamHeader,
+    check_progression,
+    check_tile_parts,
     find_jpeg2000,
     read_jpeg2000_header,
     read_jpeg_header,
 )
 from .data_set import Buffer
 from .instance import PixelDescription, PixelSpan
+from .jpeg_xl import decode_jpeg_xl, read_jpeg_xl_size
 from .transfer_syntax import TRANSFER_SYNTAXES, name_of
 
 MAXIMUM_FRAME_BYTES = 2 << 30
@@ -94,7 +97,9 @@ def decode_frame(
     """
     codec = CODECS.get(transfer_syntax_uid)
     if codec is None:
-        raise UnsupportedPixels(f"no decoder for transfer syntax {name_of(transfer_syntax_uid)}")
+        syntax = TRANSFER_SYNTAXES.get(transfer_syntax_uid)
+        hint = ": one stream holds all frames, see decode_video_frame" if syntax and syntax.is_video else ""
+        raise UnsupportedPixels(f"no decoder for transfer syntax {name_of(transfer_syntax_uid)}{hint}")
     _check_frame_size(description)
     if (level or region) and transfer_syntax_uid in _SCALABLE:
         decoded = _decode_part_of_jpeg_2000(codestream, description, level, region)
@@ -254,10 +259,16 @@ def _unpacked(raw: NDArray[np.uint8], description: PixelDescription, is_big_endi
 
 
 def _chroma_repeated(values: NDArray[Any], description: PixelDescription) -> DecodedFrame:
-    """Spread Y1 Y2 Cb Cr over two pixels (PS3.3 C.7.6.3.1.2, YBR_FULL_422)."""
+    """Spread Y1 Y2 Cb Cr over two pixels (PS3.3 C.7.6.3.1.2, YBR_FULL_422).
+
+    By plane, which the standard does not allow for shared chroma but writers do, all Y come first, then Cb, then Cr.
+    """
     if values.size % 4 or description.columns % 2:
         raise DecodeError(f"4:2:2 chroma takes an even number of columns, not {description.columns}")
     quads = values.reshape(-1, 4)
+    if description.planar_configuration == 1:
+        luma, blue, red = np.split(values, [values.size // 2, values.size // 4 * 3])
+        quads = np.column_stack([luma.reshape(-1, 2), blue, red])
     out = np.empty((len(quads), 2, 3), values.dtype)
     out[:, :, 0] = quads[:, :2]
     out[:, :, 1:] = quads[:, None, 2:]
@@ -284,44 +295,28 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
     return _shaped(values, description, photometric)
 
 
-def _decode_jpeg_sequential(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG Baseline and Extended with our kernels where they are faster, else as `_decode_jpeg`."""
-    header = read_jpeg_header(codestream)
-    _check_header(header, description)
-    if header.process not in _JPEG_SEQUENTIAL or not _is_faster_here(header):
-        return _decode_jpeg(codestream, description)
-    is_ycc = description.samples_per_pixel > 1 and _is_ybr(header, description)
-    image = decode_jpeg_dct(codestream, (header.rows, header.columns, header.samples), is_ycc=is_ycc)
-    if description.samples_per_pixel == 1:
-        return _from_codec(_clipped(image.samples, description), description)
-    return _from_codec(image.samples, description, "RGB" if is_ycc else "")
-
-
 def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG processes 1 to 14 (T.81); YCbCr becomes RGB unless the process is lossless.
+    """Decode JPEG (T.81): sequential and lossless processes by our kernels, progressive ones by libjpeg-turbo.
 
-    The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes.
+    The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes, and the
+    other way round. YCbCr becomes RGB unless the process is lossless.
     """
     header = read_jpeg_header(codestream)
     _check_header(header, description)
     if header.process == _JPEG_LOSSLESS:
-        return _from_codec(decode_jpeg_lossless(codestream), description)
-    _check_end(codestream)
-    if description.samples_per_pixel == 1:
-        samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream), "JPEG")
+        return _from_codec(decode_jpeg_lossless(_ended(codestream)), description)
+    is_ycc = header.samples > 1 and _is_ybr(header, description)
+    if header.process in _JPEG_SEQUENTIAL and header.samples in (1, 3):
+        shape = (header.rows, header.columns, header.samples)
+        samples = decode_jpeg_dct(_ended(codestream), shape, is_ycc=is_ycc).samples
+    else:
+        _check_end(codestream)
+        check_progression(codestream)
+        coded, shown = ("YCBCR" if is_ycc else "RGB", "RGB") if header.samples == 3 else (None, None)
+        samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace=coded, outcolorspace=shown), "JPEG")
+    if header.samples == 1:
         return _from_codec(_clipped(samples, description), description)
-    if _is_ybr(header, description):
-        samples = _guarded(
-            lambda: imagecodecs.jpeg8_decode(codestream, colorspace="YCBCR", outcolorspace="RGB"), "JPEG"
-        )
-        return _from_codec(samples, description, "RGB")
-    samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), "JPEG")
-    return _from_codec(samples, description)
-
-
-def _is_faster_here(header: CodestreamHeader) -> bool:
-    """Whether our kernels are ahead of libjpeg-turbo: by 2 for 12 bits, by little for grey, not for small colour."""
-    return header.precision > 8 or header.samples == 1
+    return _from_codec(samples, description, "RGB")
 
 
 def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
@@ -337,25 +332,36 @@ def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[An
 
 
 def _is_ybr(header: CodestreamHeader, description: PixelDescription) -> bool:
-    """Believe the DICOM header; where it says RGB, a JFIF header or an Adobe flag of 1 still means YCbCr."""
-    if description.photometric_interpretation in _YBR:
+    """Believe the Adobe flag; else the DICOM header, unless a JFIF header says YCbCr, or letters as names say RGB."""
+    if header.adobe_transform is not None:
         return header.adobe_transform != 0
-    return header.has_jfif or header.adobe_transform == 1
+    if description.photometric_interpretation in _YBR:
+        return not header.has_rgb_names
+    return header.has_jfif
+
+
+def _has_end(codestream: bytes) -> bool:
+    """Whether there is an EOI or EOC, whatever zeros and few other bytes come after it."""
+    return _EOI in codestream.rstrip(b"\0")[-_EOI_SEARCHED_BYTES:]
+
+
+def _ended(codestream: bytes) -> bytes:
+    """Give the codestream with an EOI or EOC where it has none: some writers forget it.
+
+    It hides nothing: our kernels, and OpenJPEG, count what they decode, and name what is cut off.
+    """
+    return codestream if _has_end(codestream) else codestream + _EOI
 
 
 def _check_end(codestream: bytes) -> None:
-    """Raise `DecodeError` where EOI or EOC is missing: the codestream is cut off.
-
-    libjpeg and OpenJPEG would fill in what is missing and say nothing.
-    """
-    if _EOI not in codestream[-_EOI_SEARCHED_BYTES:]:
+    """Raise `DecodeError` where EOI is missing: libjpeg would fill in what is cut off with grey, and say nothing."""
+    if not _has_end(codestream):
         raise DecodeError(f"the codestream of {len(codestream)} bytes has no end marker: it is cut off")
 
 
 def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> DecodedFrame:
     _check_header(read_jpeg_header(codestream), description)
-    _check_end(codestream)
-    return _from_codec(decode_jpeg_ls(codestream), description)
+    return _from_codec(decode_jpeg_ls(_ended(codestream)), description)
 
 
 def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> DecodedFrame:
@@ -380,10 +386,11 @@ def _decode_part_of_jpeg_2000(
 
 
 def _checked_jpeg_2000(codestream: bytes, description: PixelDescription) -> bytes:
-    """Give the codestream out of its JP2 boxes, its size and end checked."""
+    """Give the codestream out of its JP2 boxes, its size and tile-parts checked."""
     bare = find_jpeg2000(codestream)
     _check_header(read_jpeg2000_header(bare), description)
-    _check_end(bare)
+    bare = _ended(bare)
+    check_tile_parts(bare)
     return bare
 
 
@@ -394,6 +401,20 @@ def _decode_by_openjpeg(codestream: bytes, description: PixelDescription) -> Dec
     bare = _checked_jpeg_2000(codestream, description)
     samples = _guarded(lambda: imagecodecs.jpeg2k_decode(bare), "JPEG 2000")
     return _from_codec(samples, description, _after_transform(description))
+
+
+def _decode_jpeg_xl(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+    """Decode JPEG XL; what was coded as XYB, or recompressed from a JPEG in YCbCr, comes as RGB."""
+    if description.is_float:
+        raise UnsupportedPixels("float pixels are never coded as an image codestream")
+    declared, expected = read_jpeg_xl_size(codestream), (description.rows, description.columns)
+    if declared != expected:
+        raise DecodeError(f"the codestream declares rows, columns {declared}; the DICOM header {expected}")
+    samples = _guarded(lambda: decode_jpeg_xl(codestream), "JPEG XL")
+    if samples.dtype.kind != "u" or 8 * samples.itemsize > max(description.bits_allocated, 8):
+        raise DecodeError(f"the codestream decodes to {samples.dtype}; {description.bits_allocated} bits are allocated")
+    is_ours = description.photometric_interpretation == "XYB" or description.photometric_interpretation in _YBR
+    return _from_codec(_clipped(samples, description), description, "RGB" if is_ours else "")
 
 
 def _after_transform(description: PixelDescription) -> str:
@@ -433,12 +454,13 @@ _JPEG = "1.2.840.10008.1.2.4."
 _OURS = "Filmless"
 _LIBJPEG_TURBO = "libjpeg-turbo (imagecodecs)"
 _OPENJPEG = "OpenJPEG (imagecodecs)"
+_LIBJXL = "libjxl (imagecodecs)"
 CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.1.98": Codec(_decode_uncompressed, _OURS, "pydicom"),
     "1.2.840.10008.1.2.5": Codec(_decode_rle, _OURS, "pylibjpeg-rle"),
     "1.2.840.10008.1.2.8.1": Codec(_decode_deflated, "zlib", "pydicom"),
-    _JPEG + "50": Codec(_decode_jpeg_sequential, f"{_OURS}; colour: {_LIBJPEG_TURBO}", "libjpeg (pylibjpeg)"),
-    _JPEG + "51": Codec(_decode_jpeg_sequential, f"{_OURS}; colour: {_LIBJPEG_TURBO}", "libjpeg (pylibjpeg)"),
+    _JPEG + "50": Codec(_decode_jpeg, _OURS, "libjpeg (pylibjpeg)"),
+    _JPEG + "51": Codec(_decode_jpeg, _OURS, "libjpeg (pylibjpeg)"),
     _JPEG + "53": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
     _JPEG + "55": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
     _JPEG + "57": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
@@ -447,6 +469,9 @@ CODECS: dict[str, Codec] = {
     _JPEG + "81": Codec(_decode_jpeg_ls, _OURS, "CharLS (imagecodecs)"),
     _JPEG + "90": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
     _JPEG + "91": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
+    _JPEG + "110": Codec(_decode_jpeg_xl, _LIBJXL, "the values encoded"),
+    _JPEG + "111": Codec(_decode_jpeg_xl, _LIBJXL, "libjpeg-turbo, of the JPEG recompressed"),
+    _JPEG + "112": Codec(_decode_jpeg_xl, _LIBJXL, "the values encoded"),
     _JPEG + "201": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
     _JPEG + "202": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),
     _JPEG + "203": Codec(_decode_jpeg_2000, _OURS, _OPENJPEG),

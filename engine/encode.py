@@ -133,7 +133,8 @@ def _unsigned(values: Values, description: PixelDescription) -> Values:
     if description.bits_allocated == 1:
         raise UnsupportedPixels("JPEG has at least 2 bits a sample: write one-bit pixels as RLE or JPEG 2000")
     words = values.view(f"u{values.itemsize}") & np.array((1 << description.bits_stored) - 1, f"u{values.itemsize}")
-    return words.astype(np.uint8 if description.bits_stored <= 8 else np.uint16, copy=False)
+    narrow: Values = words.astype(np.uint8 if description.bits_stored <= 8 else np.uint16, copy=False)
+    return narrow
 
 
 def _jpeg_2000(values: Values, description: PixelDescription) -> bytes:
