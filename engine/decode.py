@@ -47,6 +47,8 @@ MAXIMUM_FRAME_BYTES = 2 << 30
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 _JPEG_SEQUENTIAL = (0xC0, 0xC1)
 _JPEG_LOSSLESS = 0xC3
+_BITS_OF_A_BIT = 8
+"""The most that pixels of one bit are coded with: JPEG has none of one bit, and some writers code whole bytes."""
 _EOI = b"\xff\xd9"
 _EOI_SEARCHED_BYTES = 1024
 """Writers pad the last fragment, some generously."""
@@ -217,7 +219,7 @@ def _check_header(header: CodestreamHeader, description: PixelDescription) -> No
     expected = (description.rows, description.columns, description.samples_per_pixel)
     if declared != expected:
         raise DecodeError(f"the codestream declares rows, columns, samples {declared}; the DICOM header {expected}")
-    if header.precision > description.bits_allocated:
+    if header.precision > max(description.bits_allocated, _BITS_OF_A_BIT):
         raise DecodeError(
             f"the codestream has {header.precision} bits a sample; {description.bits_allocated} are allocated"
         )
@@ -282,6 +284,10 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
     if samples.shape != description.frame_shape:
         raise DecodeError(f"the codestream decodes to shape {samples.shape}, not {description.frame_shape}")
     if description.bits_allocated == 1:
+        if not 0 <= samples.min() <= samples.max() <= 1:
+            raise DecodeError(
+                f"the codestream holds values from {samples.min()} to {samples.max()}; one bit is allocated"
+            )
         return _shaped((samples & 1).astype(np.uint8), description, photometric)
     words = np.ascontiguousarray(samples).astype(f"i{description.bits_allocated // 8}", copy=False)
     values = unpack(

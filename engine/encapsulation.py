@@ -64,9 +64,9 @@ def locate_frames(
 ) -> list[list[Fragment]]:
     """Give the fragments of each of `frames` frames, in order.
 
-    Tried in this order: one frame has all fragments; the Extended Offset Table; the Basic Offset Table; as
-    many fragments as frames; codestreams that start, or end, with their markers. Raises `Truncated` for too
-    few fragments, `FormatError` where none of this tells frames apart.
+    Tried in this order: one frame has all fragments; the Extended Offset Table; the Basic Offset Table; as many
+    fragments as frames, or as many that are not empty; codestreams that start, or end, with their markers. Raises
+    `Truncated` for too few fragments, `FormatError` where none of this tells frames apart.
     """
     items, _ = _scan(data, span)
     basic, fragments = items[0], items[1:]
@@ -77,8 +77,9 @@ def locate_frames(
     origin = fragments[0][0] - ITEM_HEADER_BYTES
     located = _by_extended_table(fragments, frames, origin, extended)
     located = located or _by_starts(fragments, frames, _basic_starts(data, basic, fragments, origin))
-    if located is None and len(fragments) == frames:
-        located = [[fragment] for fragment in fragments]
+    for alike in (fragments, [fragment for fragment in fragments if fragment[1]]):
+        if located is None and len(alike) == frames:
+            located = [[fragment] for fragment in alike]
     located = located or _by_starts(fragments, frames, _marked_starts(data, fragments))
     located = located or _by_starts(fragments, frames, _starts_after_ends(data, fragments))
     if located is None:

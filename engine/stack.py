@@ -20,6 +20,8 @@ from .render.palette import read_palette
 from .render.picture import Image
 from .render.tables import read_tables
 from .render.window import WindowChoice
+from .transfer_syntax import TRANSFER_SYNTAXES
+from .video import decode_video_frame
 from .volume import Box, LevelArray, Volume
 
 
@@ -144,15 +146,17 @@ class Stack:
         instance, frame = self.record.frames[index]
         record = self._published.manifest.instances[instance]
         assert record.pixels is not None
-        fragments = record.pixels["fragments"]
+        fragments, uid = record.pixels["fragments"], record.transfer_syntax_uid
+        description = Packing.from_json(record.pixels).description
+        if uid in TRANSFER_SYNTAXES and TRANSFER_SYNTAXES[uid].is_video:
+            stream = b"".join(self._published.codestream(instance, n) for n in range(record.codestreams))
+            decoded = decode_video_frame(stream, description, uid, frame)
+            return decoded.values, decoded.photometric_interpretation
         if fragments is not None and frame >= len(fragments):
-            raise UnsupportedPixels(
-                f"single frames cannot be told apart in transfer syntax {record.transfer_syntax_uid}"
-            )
+            raise UnsupportedPixels(f"single frames cannot be told apart in transfer syntax {uid}")
         numbers = [frame] if fragments is None else fragments[frame]
         codestream = b"".join(self._published.codestream(instance, number) for number in numbers)
-        description = Packing.from_json(record.pixels).description
-        decoded = decode_frame(codestream, description, record.transfer_syntax_uid)
+        decoded = decode_frame(codestream, description, uid)
         return decoded.values, decoded.photometric_interpretation
 
     def _header(self, index: int) -> bytes:

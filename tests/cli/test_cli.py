@@ -461,12 +461,15 @@ def test_the_demo_takes_files_of_the_user(run, tmp_path):
     assert (tmp_path / "demo" / "contact-sheet.png").exists()
 
 
-def test_codecs_lists_who_decodes_what_and_how_fast(run):
+def test_codecs_lists_who_decodes_and_encodes_what_and_how_fast(run):
     code, out, _ = run("codecs")
 
     assert code == 0
     assert "RLE Lossless" in out
     assert "CharLS" in out
+    assert "encoded" in out
+    assert "OpenJPH" in out
+    assert "PyAV" in out
 
 
 def test_a_full_disk_is_told_with_what_to_do(run, phantom, tmp_path):

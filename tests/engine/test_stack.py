@@ -7,7 +7,7 @@ import pytest
 from dicom_files import COLOUR, ODD, image, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
 from filmless.engine.decode import decode_frame
-from filmless.errors import InvalidArgument, NotFound, NotReformattable, UnsupportedPixels
+from filmless.errors import DecodeError, InvalidArgument, NotFound, NotReformattable
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 
@@ -110,13 +110,13 @@ def test_expanded_codestreams_are_read_from_the_pyramid(stored):
     np.testing.assert_array_equal(series.volume().level()[:], [slice_values(n) for n in (1, 2, 3)])
 
 
-def test_frames_of_a_video_cannot_be_told_apart(tmp_path):
+def test_a_video_that_is_none_is_an_error(tmp_path):
     from_video = ODD["video"].write(tmp_path / "in")
     archive = open_archive(tmp_path / "archive")
     archive.ingest(from_video)
     (row,) = archive.contents()
 
-    with pytest.raises(UnsupportedPixels):
+    with pytest.raises(DecodeError):
         archive.series(row.series_uid).stack().frame(0)
 
 
