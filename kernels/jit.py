@@ -61,6 +61,24 @@ def on_first_compilation(tell: Callable[[], None]) -> None:
     event.register("numba:compile", Listener())
 
 
+_KERNELS: list[Any] = []
+"""Every kernel of the modules imported so far; not the helpers, which are compiled into them."""
+
+
+def count_specialisations() -> tuple[int, int]:
+    """Give how many specialisations this process has, one for each kernel and types, and how many it compiled.
+
+    The others came from the cache.
+    """
+    loaded_or_compiled = sum(len(kernel.signatures) for kernel in _KERNELS)
+    return loaded_or_compiled, sum(sum(kernel.stats.cache_misses.values()) for kernel in _KERNELS)
+
+
+def specialisations() -> frozenset[str]:
+    """Name what this process has compiled or loaded: each kernel with the types of its arguments."""
+    return frozenset(f"{k.__module__}.{k.__name__}{s}" for k in _KERNELS for s in k.signatures)
+
+
 def _say_nothing() -> None:
     """Tell nobody any more."""
 
@@ -71,7 +89,9 @@ def kernel(function: Function) -> Function:
     No `parallel=True`: Numba's layers abort under threads (workqueue) or die after a fork (GNU OpenMP); callers
     run kernels on the pool in `storage.pool`. No `fastmath`, but contraction to fused multiply-add.
     """
-    return _compile(function)
+    compiled = _compile(function)
+    _KERNELS.append(compiled)
+    return compiled
 
 
 def inlined(function: Function) -> Function:
