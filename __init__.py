@@ -23,6 +23,7 @@ from .engine.report import IngestReport
 from .engine.series import Series
 from .engine.stack import Stack
 from .engine.volume import Level, Volume
+from .engine.warm import Warmth, warm
 from .errors import FilmlessError
 
 __all__ = [
@@ -39,9 +40,11 @@ __all__ = [
     "Verdict",
     "Volume",
     "VolumeGeometry",
+    "Warmth",
     "Window",
     "open",
     "render",
+    "warm",
 ]
 
 __version__ = "0.1.0"

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import codecs, console, demo, export, ingest, receive, render, show
+from . import codecs, console, demo, export, ingest, receive, render, show, warm
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -35,6 +35,7 @@ app.command("render")(render.render_picture)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("codecs")(codecs.list_codecs)
+app.command("warm")(warm.warm_up)
 
 
 def _show_version(asked: bool) -> None:

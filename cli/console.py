@@ -55,7 +55,7 @@ out = SafeConsole(highlight=False)
 err = SafeConsole(stderr=True, highlight=False)
 """Progress and errors: never mixed into results that another program reads."""
 
-_COUNTED = frozenset({"examining", "making"})
+_COUNTED = frozenset({"examining", "making", "warming"})
 """Stages counted in pieces; the others are counted in bytes."""
 
 

@@ -74,10 +74,10 @@ def warm(progress: Progress = no_progress) -> Warmth:
 
 def _file_jobs() -> Iterator[Job]:
     """Walk data elements, items and fragments, and sum bytes."""
-    for raw in (np.zeros(16, np.uint8), np.frombuffer(bytes(16), np.uint8)):
-        yield partial(elements.scan_elements, raw, 0, 16, is_explicit=True, is_big_endian=False)
-        yield partial(elements.scan_items, raw, 0, 16, is_explicit=True, is_big_endian=False)
-        yield partial(elements.scan_fragments, raw, 0, 16)
+    raw = np.frombuffer(bytes(16), np.uint8)
+    yield partial(elements.scan_elements, raw, 0, 16, is_explicit=True, is_big_endian=False)
+    yield partial(elements.scan_items, raw, 0, 16, is_explicit=True, is_big_endian=False)
+    yield partial(elements.scan_fragments, raw, 0, 16)
     yield partial(crc32c, bytes(16))
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -470,6 +471,13 @@ def test_codecs_lists_who_decodes_and_encodes_what_and_how_fast(run):
     assert "encoded" in out
     assert "OpenJPH" in out
     assert "PyAV" in out
+
+
+def test_warm_says_how_many_kernels_are_ready(run):
+    code, out, _ = run("warm")
+
+    assert code == 0
+    assert re.fullmatch(r"\d+ kernels ready in [\d.]+ s: \d+ compiled, \d+ loaded from the cache\n", out)
 
 
 def test_a_full_disk_is_told_with_what_to_do(run, phantom, tmp_path):
