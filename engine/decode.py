@@ -27,7 +27,7 @@ from ..kernels.jpeg_lossless import decode_jpeg_lossless
 from ..kernels.jpeg_ls import decode_jpeg_ls
 from ..kernels.rle import decode_rle
 from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
-from ..storage.pool import run_all
+from ..storage.pool import run_all, thread_count
 from .codestream import (
     CodestreamHeader,
     check_progression,
@@ -44,6 +44,8 @@ from .transfer_syntax import TRANSFER_SYNTAXES, name_of
 MAXIMUM_FRAME_BYTES = 2 << 30
 """No decoder is asked for a larger frame: headers of a few bytes can declare any size."""
 
+_TASKS_A_THREAD = 4
+"""Of frames decoded together: more would share them out more evenly, where some are harder to decode."""
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 _JPEG_SEQUENTIAL = (0xC0, 0xC1)
 _JPEG_LOSSLESS = 0xC3
@@ -136,10 +138,13 @@ def decode_frames(
         raise InvalidArgument(f"out must be {description.stored_dtype} {shape}")
     frames = out
 
-    def decode(number: int) -> None:
-        decode_frame(codestreams[number], description, transfer_syntax_uid, out=frames[number])
+    def decode(first: int) -> None:
+        for number in range(first, min(first + a_task, len(codestreams))):
+            decode_frame(codestreams[number], description, transfer_syntax_uid, out=frames[number])
 
-    run_all(decode, range(len(codestreams)))
+    # To hand out a task holds Python's lock for as long as half a frame of RLE takes.
+    a_task = -(-len(codestreams) // (_TASKS_A_THREAD * thread_count()))
+    run_all(decode, range(0, len(codestreams), max(a_task, 1)))
     return frames
 
 
