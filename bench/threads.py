@@ -1,8 +1,9 @@
-"""Two threads against one, over the frames of a real CT: `python bench/threads.py [seconds [codec …]]`.
+"""Two threads against one, over the frames of a real CT: `python bench/threads.py [turns [codec …]]`.
 
-Whether a second thread pays can only be seen while a second processor is free. So each codec's turns, one thread and
-then two, are short, and a pair of turns counts only where other processes used less than a twentieth of the two
-processors meanwhile; on a machine shared with other work most do not. Not part of `make bench`, which is one thread.
+Beside other work a second thread cannot be seen to pay by the clock. So what Linux says each thread waited for a
+processor (schedstat) is taken off: what remains is its work, and its waiting for locks. One thread's processor time,
+over the longer of two threads' times so counted, is the ratio; where other work stops one thread and not the other it
+comes out too low, so the best of the turns is nearest. Not part of `make bench`, which is one thread.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ from filmless.storage import pool
 DATA = Path(os.environ.get("FILMLESS_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 SLICES = DATA / "volumes" / "ct_chest_jpeg_lossless"
 CODED = 24
-TURN_S = 0.15
-MOST_OTHERS = 0.05
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+ROUNDS = 4
 JPEG = "1.2.840.10008.1.2.4."
 
 
@@ -78,25 +77,22 @@ def make_jobs() -> dict[str, Job]:
     return jobs
 
 
-def busy_s() -> float:
-    """Processor time that all processes of the machine have used."""
-    user, nice, system, _idle, _iowait, *interrupts = map(
-        int, Path("/proc/stat").read_text().split("\n")[0].split()[1:8]
-    )
-    return (user + nice + system + sum(interrupts)) * TICK_S
+def thread_times() -> dict[str, tuple[float, float]]:
+    """Seconds that each thread of this process has run, and has waited for a processor."""
+    times = {}
+    for thread in Path("/proc/self/task").iterdir():
+        ran_ns, waited_ns, _ = map(int, (thread / "schedstat").read_text().split())
+        times[thread.name] = (ran_ns / 1e9, waited_ns / 1e9)
+    return times
 
 
 class Turns:
-    """One codec's turns and the ratios of those that count."""
+    """One codec's turns."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.ratios, self.refused = job, list[float](), 0
-        shape = (CODED, *job.description.frame_shape)
-        self.room = np.zeros(shape, job.description.stored_dtype)
+        self.job, self.ratios = job, list[float]()
+        self.room = np.zeros((CODED, *job.description.frame_shape), job.description.stored_dtype)
         self.by_one()
-        started = time.perf_counter()
-        self.by_one()
-        self.rounds = max(1, round(TURN_S / (time.perf_counter() - started)))
 
     def by_two(self) -> None:
         """Decode all frames on the pool."""
@@ -106,38 +102,35 @@ class Turns:
         """Decode all frames within one task of the pool, which works in that task's thread."""
         pool.run_all(lambda task: task and self.by_two(), range(2))
 
-    def _timed(self, run: Callable[[], None]) -> tuple[float, bool]:
-        """Time a turn; tell whether other processes left the processors alone."""
-        wall, own, everyone = time.perf_counter(), time.process_time(), busy_s()
-        for _ in range(self.rounds):
+    def _timed(self, run: Callable[[], None]) -> tuple[float, float]:
+        """Give the processor time of all threads, and the longest time of one that worked, its waiting taken off."""
+        before, started = thread_times(), time.perf_counter()
+        for _ in range(ROUNDS):
             run()
-        took_s = time.perf_counter() - wall
-        others_s = (busy_s() - everyone) - (time.process_time() - own)
-        return took_s, others_s <= MOST_OTHERS * 2 * took_s + TICK_S
+        took_s, after = time.perf_counter() - started, thread_times()
+        spent = [tuple(np.subtract(after[thread], before.get(thread, (0.0, 0.0)))) for thread in after]
+        workers = sorted(spent, reverse=True)[:2]
+        return sum(ran for ran, _ in spent), max(took_s - waited for _, waited in workers)
 
     def take(self) -> None:
         """Take a turn with one thread, then with two."""
-        one, was_quiet = self._timed(self.by_one)
-        two, is_quiet = self._timed(self.by_two)
-        if was_quiet and is_quiet:
-            self.ratios.append(one / two)
-        else:
-            self.refused += 1
+        one_s, _ = self._timed(self.by_one)
+        _, two_s = self._timed(self.by_two)
+        self.ratios.append(one_s / two_s)
 
 
-def main(seconds: float, names: list[str]) -> None:
-    """Take turns for so long, and print each codec's ratios."""
-    turns = {name: Turns(job) for name, job in make_jobs().items() if not names or name in names}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for one in turns.values():
-            one.take()
-        time.sleep(0.05)
-    for name, one in turns.items():
-        ratios = one.ratios
-        shown = f"median {median(ratios):.2f}, best {max(ratios):.2f}" if ratios else "no quiet pair of turns"
-        print(f"{name:<14} {shown}, of {len(ratios)} pairs ({one.refused} beside other work)")
+def main(count: int, names: list[str]) -> None:
+    """Take turns, and print each codec's ratios."""
+    for name, job in make_jobs().items():
+        if names and name not in names:
+            continue
+        turns = Turns(job)
+        for _ in range(count):
+            turns.take()
+        print(
+            f"{name:<14} best {max(turns.ratios):.2f}, median {median(turns.ratios):.2f} of {count} turns", flush=True
+        )
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 30.0, sys.argv[2:])
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, sys.argv[2:])

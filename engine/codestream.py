@@ -104,7 +104,7 @@ def check_progression(codestream: bytes) -> None:
         marker, body, position = _next_segment(codestream, position)
         if marker == _EOI:
             break
-        if marker in _FRAME_MARKERS:
+        if marker in _FRAME_MARKERS and len(body) > 5:
             components = body[6 : 6 + 3 * body[5] : 3]
         if marker == _SOS:
             _note_scan(body, lowest)

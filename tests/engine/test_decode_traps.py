@@ -235,6 +235,11 @@ ERRORS: dict[str, tuple[str, bytes, PixelDescription]] = {
     "shared chroma cut short": (NATIVE, BY_PIXEL[:-1], SHARED),
     "JPEG cut off, but with an EOI": (BASELINE, AS_YCC[:-9] + b"\xff\xd9", YBR),
     "progressive JPEG without its last scan": (JPEG + "55", without_last_scan(progressive(SMOOTH)), SMOOTH_BYTES),
+    "progressive JPEG with an empty frame header more": (
+        JPEG + "55",
+        progressive(SMOOTH)[:-2] + b"\xff\xc2\0\2" + b"\xff\xda\0\3\0" + b"\xff\xd9",
+        SMOOTH_BYTES,
+    ),
     "progressive JPEG without EOI": (JPEG + "55", progressive(SMOOTH)[:-2], SMOOTH_BYTES),
     "HTJ2K without its last tile-part": (
         HTJ2K,
