@@ -24,8 +24,10 @@ from ..kernels.crc32c import crc32c
 from ..kernels.downsample import halve_mean, halve_mode
 from ..kernels.jit import count_specialisations
 from ..kernels.reslice import reslice
+from ..kernels.sha256 import sha256_of_each
 from ..kernels.slab import project_slab
 from ..storage.array import StoredArray
+from ..storage.bricks import cached_frames
 from ..storage.pyramid import PyramidWriter
 from ..storage.shape import plan_levels
 from .decode import decode_frame, decode_native_frame
@@ -79,6 +81,8 @@ def _file_jobs() -> Iterator[Job]:
     yield partial(elements.scan_items, raw, 0, 16, is_explicit=True, is_big_endian=False)
     yield partial(elements.scan_fragments, raw, 0, 16)
     yield partial(crc32c, bytes(16))
+    # Long enough to be hashed side by side.
+    yield partial(sha256_of_each, [bytes(1 << 17)] * 2)
 
 
 def _stored_value_jobs() -> Iterator[Job]:
@@ -124,6 +128,7 @@ def _pyramid_jobs() -> Iterator[Job]:
         if dtype.kind != "f":
             yield partial(halve_mode, volume)
     yield _write_and_read_pyramid
+    yield _keep_frame
 
 
 def _write_and_read_pyramid() -> None:
@@ -131,10 +136,18 @@ def _write_and_read_pyramid() -> None:
     levels = plan_levels(values.shape, 2, is_volume=True, keep_z=False, spacing_mm_zyx=(1.0, 1.0, 1.0))
     with tempfile.TemporaryDirectory() as folder:
         writer = PyramidWriter(Path(folder), levels, values.dtype, halve_mean)
-        writer.room()[:] = 0
+        writer.room()[:] = 1  # chunks of zeros are not stored
         writer.filled(values.shape[2])
         writer.close()
-        StoredArray(Path(folder) / "0", levels[0], values.dtype).volume(0, 0).read_box((0, 0, 0), (4, _SIDE, _SIDE))
+        box = ((0, 0, 0), (4, _SIDE, _SIDE))
+        for identity in (None, "warm"):  # straight from the shard, and through the cache
+            StoredArray(Path(folder) / "0", levels[0], values.dtype, identity).volume().read_box(*box)
+
+
+def _keep_frame() -> None:
+    """Put frames into the cache, new arrays and views of what was read, and take them out."""
+    frames: list[Values] = [np.zeros(_SIDE, np.uint8), np.frombuffer(bytes(_SIDE), np.uint8)]
+    list(cached_frames("warm", len(frames), _SIDE, [0, 1], lambda number: (frames[number], "")))
 
 
 def _codec_jobs() -> Iterator[Job]:
