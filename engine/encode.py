@@ -138,44 +138,67 @@ def _unsigned(values: Values, description: PixelDescription) -> Values:
 
 
 def _jpeg_2000(values: Values, description: PixelDescription) -> bytes:
+    """Encode by OpenJPEG, whose buffer is too small for noise of few bits; as wider samples this fits."""
     # In the smallest type: OpenJPEG codes 0 as 1 where few bits are in words of 32.
-    smallest = f"{values.dtype.kind}{1 if description.bits_stored <= 8 else 2 if description.bits_stored <= 16 else 4}"
-    coded = imagecodecs.jpeg2k_encode(
-        values.astype(smallest, copy=False),
-        level=0,
-        codecformat="j2k",
-        reversible=True,
-        bitspersample=description.bits_stored,
-        mct=_has_transform(description),
+    item_bytes = _item_bytes(description.bits_stored)
+    narrow = values.astype(f"{values.dtype.kind}{item_bytes}", copy=False)
+    try:
+        return _by_openjpeg(narrow, description.bits_stored, description)
+    except imagecodecs.Jpeg2kError:
+        kind = np.dtype(f"u{2 * item_bytes}")
+        coded = _by_openjpeg(_shifted(values, description, kind), 8 * kind.itemsize, description)
+        return _with_format(coded, description)
+
+
+def _by_openjpeg(values: Values, bits: int, description: PixelDescription) -> bytes:
+    return bytes(
+        imagecodecs.jpeg2k_encode(
+            values,
+            level=0,
+            codecformat="j2k",
+            reversible=True,
+            bitspersample=bits,
+            mct=_has_transform(description),
+        )
     )
-    return bytes(coded)
 
 
 def _htj2k(values: Values, description: PixelDescription) -> bytes:
-    """Encode by OpenJPH with RPCL progression, TLM, and a lowest resolution that is a thumbnail (PS3.5 10.18).
-
-    Its binding codes whole bytes, unsigned, which it shifts down by half their range; so values are shifted up by that
-    half first, less what the decoder adds for their own precision, and precision and sign are put right in SIZ.
-    """
-    bits = description.bits_stored
-    kind = np.dtype(np.uint8 if bits <= 8 else np.uint16)
-    half = 1 << (8 * kind.itemsize - 1)
-    level_shift = 0 if description.is_signed else 1 << (bits - 1)
-    shifted = (values.astype(np.int32) + (half - level_shift)).astype(kind)
+    """Encode by OpenJPH with RPCL progression, TLM, and a lowest resolution that is a thumbnail (PS3.5 10.18)."""
     longest = max(description.rows, description.columns)
-    coded = bytearray(
-        imagecodecs.htj2k_encode(
-            shifted,
-            reversible=True,
-            rgb=_has_transform(description) if values.ndim == 3 else None,
-            resolutions=max(_USUAL_DECOMPOSITIONS, (-(-longest // _THUMBNAIL_SIDE) - 1).bit_length()),
-            tlm=True,
-            tilepart=_BY_RESOLUTION,
-        )
+    coded = imagecodecs.htj2k_encode(
+        _shifted(values, description, np.dtype(f"u{_item_bytes(description.bits_stored)}")),
+        reversible=True,
+        rgb=_has_transform(description) if values.ndim == 3 else None,
+        resolutions=max(_USUAL_DECOMPOSITIONS, (-(-longest // _THUMBNAIL_SIDE) - 1).bit_length()),
+        tlm=True,
+        tilepart=_BY_RESOLUTION,
     )
+    return _with_format(coded, description)
+
+
+def _item_bytes(bits: int) -> int:
+    return 1 if bits <= 8 else 2 if bits <= 16 else 4
+
+
+def _shifted(values: Values, description: PixelDescription, kind: np.dtype[Any]) -> Values:
+    """Give values as an encoder of whole unsigned words wants them, to write what `_with_format` then says they are.
+
+    It shifts them down by half the range of the words. So they are shifted up by that here, less what a decoder adds
+    for their own precision.
+    """
+    half = 1 << (8 * kind.itemsize - 1)
+    level_shift = 0 if description.is_signed else 1 << (description.bits_stored - 1)
+    shifted: Values = (values.astype(np.int64) + (half - level_shift)).astype(kind)
+    return shifted
+
+
+def _with_format(coded: bytes | bytearray, description: PixelDescription) -> bytes:
+    """Put precision and sign of the samples into SIZ."""
+    changed = bytearray(coded)
     for sample in range(description.samples_per_pixel):
-        coded[_FIRST_SSIZ + 3 * sample] = (bits - 1) | (0x80 if description.is_signed else 0)
-    return bytes(coded)
+        changed[_FIRST_SSIZ + 3 * sample] = (description.bits_stored - 1) | (0x80 if description.is_signed else 0)
+    return bytes(changed)
 
 
 def _has_transform(description: PixelDescription) -> bool:

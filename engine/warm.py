@@ -44,6 +44,7 @@ _JPEG = "1.2.840.10008.1.2.4."
 _INTEGERS = tuple(map(np.dtype, ("u1", "i1", "u2", "i2", "u4", "i4")))
 _NUMBERS = (*_INTEGERS, np.dtype("f4"), np.dtype("f8"))
 _SIDE = 32
+_SIDE_OF_BLOCKS = 512
 _PLANE = ((0.5, 0.5, 0.5), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 _SCALABLE = (_JPEG + "90", _JPEG + "201")
 
@@ -157,6 +158,11 @@ def _codec_jobs() -> Iterator[Job]:
             if uid not in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):
                 stored = bits - 4 * (bits > 8)
                 yield partial(_code, uid, _description(samples, bits, stored, stored - 1, is_signed))
+    # Many code blocks are shared out among threads, as other arrays.
+    large, wide = _description(1, 16, 12, 11, False, side=_SIDE_OF_BLOCKS), np.zeros((_SIDE_OF_BLOCKS,) * 2, np.uint16)
+    wide[::3] = 1
+    for uid in _SCALABLE:
+        yield partial(decode_frame, encode_frame(wide, large, uid), large, uid)
     for uid, image, codestream in _lossy_frames():
         bits = 8 * image.itemsize
         stored = 12 if bits > 8 else 8
@@ -196,6 +202,8 @@ def _ramp(samples: int) -> Values:
     return plane + noise if samples == 1 else np.stack([plane + noise] * samples, axis=-1)
 
 
-def _description(samples: int, allocated: int, stored: int, high_bit: int, is_signed: bool) -> PixelDescription:
+def _description(
+    samples: int, allocated: int, stored: int, high_bit: int, is_signed: bool, side: int = _SIDE
+) -> PixelDescription:
     photometric = "RGB" if samples == 3 else "MONOCHROME2"
-    return PixelDescription(_SIDE, _SIDE, 1, samples, allocated, stored, high_bit, is_signed, False, 0, photometric)
+    return PixelDescription(side, side, 1, samples, allocated, stored, high_bit, is_signed, False, 0, photometric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from dataclasses import replace
@@ -120,6 +121,29 @@ def test_openjpeg_reads_what_is_written_as_jpeg_2000(drawn):
 
     assert np.array_equal(imagecodecs.jpeg2k_decode(coded), values)
     assert np.array_equal(openjpeg.decode(coded), values)
+
+
+@pytest.mark.parametrize(
+    ("bits", "allocated", "is_signed"),
+    [
+        (1, 1, False),
+        *itertools.product((1, 2, 8), (8,), (False, True)),
+        *itertools.product((9, 16), (16,), (False, True)),
+    ],
+)
+def test_noise_that_does_not_fit_the_buffer_of_openjpeg_is_still_encoded(bits, allocated, is_signed):
+    shape = (157, 211, 2)
+    values = np.random.default_rng(bits).integers(0, 1 << bits, shape).astype(np.uint16 if bits > 8 else np.uint8)
+    if is_signed:
+        values = (values.astype(int) - (1 << (bits - 1))).astype(np.int16 if bits > 8 else np.int8)
+    description = described(values, bits, bits_allocated=allocated)
+
+    coded = encode_frame(values, description, JPEG_2000)
+
+    assert np.array_equal(decoded(coded, description, JPEG_2000).values, values)
+    assert np.array_equal(imagecodecs.jpeg2k_decode(coded), values)
+    assert np.array_equal(openjpeg.decode(coded), values)
+    assert struct.unpack(">2B", segments(coded)[0x51][36::3]) == ((bits - 1) | 0x80 * is_signed,) * 2
 
 
 @given(pixels(most_bits=16, samples=(1, 3)))
