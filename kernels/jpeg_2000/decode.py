@@ -271,7 +271,8 @@ def _deal(chosen: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray
     """Cut blocks into tasks of about as many bytes each, a power of two: no thread waits long for another."""
     count = 1 << (len(chosen) // _BLOCKS_A_TASK).bit_length()
     order = chosen[np.argsort(-lengths, kind="stable")]
-    return [order[first::count] for first in range(min(count, len(order)))]
+    # Contiguous: another layout would be compiled for once more.
+    return [np.ascontiguousarray(order[first::count]) for first in range(min(count, len(order)))]
 
 
 def _intersection(one: Rectangle, other: Rectangle) -> Rectangle:
