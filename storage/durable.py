@@ -118,7 +118,7 @@ _start_writing = _find_start_writing()
 class HashedFile:
     """A new file written front to back, hashed as it grows; `flush_tree` makes it durable with its neighbours.
 
-    The disk is set to work while the file still grows, so that little is left to wait for: 4 ms instead of 17 for 35 MB.
+    The disk is set to work while the file still grows: little is left to wait for, 4 ms instead of 17 for 35 MB.
     """
 
     def __init__(self, path: Path) -> None:
