@@ -1,0 +1,295 @@
+"""Dense chunks, many in one call: gather and encode them from a slab, decode them into the box that they touch.
+
+The counterpart of `kernels.blosc`, with the same statuses. A chunk ends with its CRC-32C; one of zeros is left out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..blosc import BAD_CRC, BAD_HEADER, BAD_RANGE, BAD_STREAM, CRC_BYTES, MISSING, OK
+from ..calls import copy_bytes
+from ..crc32c import crc32c_of_bytes
+from ..jit import inlined, kernel
+from .encoding import Workspace, encode_values
+from .entropy import decode_residuals
+from .layout import (
+    CONTEXTS,
+    HEADER_BYTES,
+    IS_WIDE,
+    LANES,
+    MODE,
+    MODELS,
+    PREDICTED,
+    RUN,
+    SHIFT,
+    SHIFT_MAXIMUM,
+    STATES,
+    STORED,
+    STORED_BYTES,
+    TAPS,
+    WEIGHTS,
+    WORD_COUNT,
+    Bytes,
+    Ints,
+    put_word,
+    word_at,
+)
+from .prediction import close_row, left_of_row, place_of_row, rebuild_values
+from .tables import MODELS as MODEL_COUNT
+from .tables import TOTAL, Tables
+
+
+class Space(NamedTuple):
+    """Arrays that one call's decoder uses for every chunk."""
+
+    words: NDArray[np.uint16]
+    extra_bits: Bytes
+    sizes: Ints
+    residuals: Ints
+    values: Ints
+
+
+def bound_bytes(chunk_bytes: int) -> int:
+    """Give the most bytes that one encoded chunk of `chunk_bytes` can take."""
+    return STORED_BYTES + chunk_bytes + CRC_BYTES
+
+
+@inlined
+def _padded_size(shape: tuple[int, int, int]) -> int:
+    planes, rows, columns = shape
+    return (planes * (rows + 2) + 2) * (columns + 2) + 2 * RUN
+
+
+@inlined
+def _load(data: Bytes, item_bytes: int, is_signed: bool, shape: tuple[int, int, int], values: Ints) -> None:
+    """Widen one chunk's bytes to 32 bits, in padded planes."""
+    planes, rows, columns = shape
+    pitch = columns + 2
+    for z in range(planes):
+        for y in range(rows):
+            at, source = place_of_row(z, y, rows, pitch), (z * rows + y) * columns * item_bytes
+            for x in range(columns):
+                value = word_at(data, source + x * item_bytes, item_bytes)
+                if is_signed and value >> (8 * item_bytes - 1):
+                    value -= 1 << (8 * item_bytes)
+                values[at + x] = np.int32(value)
+            values[at - 1] = left_of_row(values, z, y, at, rows, pitch)
+            close_row(values, y, at, rows, columns, pitch)
+
+
+@inlined
+def _save(values: Ints, item_bytes: int, shape: tuple[int, int, int], data: Bytes) -> None:
+    """Keep the low bytes of each value."""
+    planes, rows, columns = shape
+    pitch = columns + 2
+    for row in range(planes * rows):
+        at, target = place_of_row(row // rows, row % rows, rows, pitch), row * columns
+        if item_bytes == 1:
+            for x in range(columns):
+                data[np.uint64(target) + np.uint64(x)] = np.uint8(values[np.uint64(at) + np.uint64(x)])
+        elif item_bytes == 2:
+            shorts = data.view(np.uint16)
+            for x in range(columns):
+                shorts[np.uint64(target) + np.uint64(x)] = np.uint16(values[np.uint64(at) + np.uint64(x)])
+        else:
+            words = data.view(np.int32)
+            for x in range(columns):
+                words[np.uint64(target) + np.uint64(x)] = values[np.uint64(at) + np.uint64(x)]
+
+
+@kernel
+def encode_chunks(
+    slab: Bytes,
+    item_bytes: int,
+    is_signed: bool,
+    chunk_zyx: tuple[int, int, int],
+    first: int,
+    last: int,
+    tables: Tables,
+    out: Bytes,
+    lengths: NDArray[np.int64],
+) -> int:
+    """Encode chunks `first` to `last` (row-major over the slab's grid) of one slab, back to back.
+
+    `slab` is (z, y, bytes of a row), C-contiguous, at most one chunk deep; `out` must hold `bound_bytes` a chunk. Sets
+    `lengths`, 0 for a chunk of zeros, which is left out. Gives the bytes written.
+    """
+    depth, height, width = slab.shape
+    chunk_z, chunk_y, chunk_x = chunk_zyx
+    row_bytes, samples = chunk_x * item_bytes, chunk_z * chunk_y * chunk_x
+    across = (width + row_bytes - 1) // row_bytes
+    space = Workspace(
+        np.zeros(_padded_size(chunk_zyx), np.int32),
+        np.empty(samples, np.uint32),
+        np.empty(samples, np.uint8),
+        np.empty(samples, np.uint8),
+        np.empty(samples, np.uint16),
+        np.empty(4 * samples + 8, np.uint8),
+    )
+    chunk = np.empty(samples * item_bytes, np.uint8)
+    at = 0
+    for index in range(first, last):
+        y0, x0 = (index // across) * chunk_y, (index % across) * row_bytes
+        rows, columns = min(chunk_y, height - y0), min(row_bytes, width - x0)
+        if depth < chunk_z or rows < chunk_y or columns < row_bytes:
+            chunk[:] = 0
+        for z in range(depth):
+            for y in range(rows):
+                target = chunk.ctypes.data + (z * chunk_y + y) * row_bytes
+                copy_bytes(target, slab.ctypes.data + (z * height + y0 + y) * width + x0, columns)
+        used = _encode_chunk(chunk, item_bytes, is_signed, chunk_zyx, tables, space, out[at:]) if np.any(chunk) else 0
+        lengths[index - first] = used
+        at += used
+    return at
+
+
+@inlined
+def _encode_chunk(
+    chunk: Bytes,
+    item_bytes: int,
+    is_signed: bool,
+    shape: tuple[int, int, int],
+    tables: Tables,
+    space: Workspace,
+    out: Bytes,
+) -> int:
+    _load(chunk, item_bytes, is_signed, shape, space.values)
+    room = out[: STORED_BYTES + chunk.size - 1]
+    used = encode_values(space, shape, tables.classes, tables.frequencies, tables.starts, tables.costs, room)
+    if used == 0:
+        out[:STORED_BYTES] = 0
+        out[MODE] = STORED
+        used = STORED_BYTES + chunk.size
+        out[STORED_BYTES:used] = chunk
+    put_word(out, used, crc32c_of_bytes(out[:used]), CRC_BYTES)
+    return used + CRC_BYTES
+
+
+@inlined
+def _read_header(body: Bytes, models: NDArray[np.uint64], weights: Ints, states: NDArray[np.uint64]) -> int:
+    """Set what the header tells; give the count of words, or -1 where the header cannot be."""
+    if body.size < HEADER_BYTES or body[SHIFT] > SHIFT_MAXIMUM or body[IS_WIDE] > 1:
+        return -1
+    for i in range(TAPS):
+        weights[i] = np.int16(word_at(body, WEIGHTS + 2 * i, 2))
+    for i in range(CONTEXTS):
+        if body[MODELS + i] >= MODEL_COUNT:
+            return -1
+        models[i] = np.uint64(body[MODELS + i]) * np.uint64(TOTAL)
+    for i in range(LANES):
+        states[i] = np.uint64(word_at(body, STATES + 4 * i, 4))
+    return word_at(body, WORD_COUNT, 4)
+
+
+@inlined
+def _decode_chunk(
+    source: Bytes,
+    planes: int,
+    item_bytes: int,
+    shape: tuple[int, int, int],
+    tables: Tables,
+    space: Space,
+    chunk: Bytes,
+) -> int:
+    """Decode the first `planes` planes of one chunk into the bytes of `chunk`; every length is checked first."""
+    if source.size < STORED_BYTES + CRC_BYTES:
+        return BAD_RANGE
+    body = source[: source.size - CRC_BYTES]
+    if word_at(source, body.size, CRC_BYTES) != np.int64(crc32c_of_bytes(body)):
+        return BAD_CRC
+    if body[MODE] == STORED:
+        if body.size != STORED_BYTES + chunk.size:
+            return BAD_HEADER
+        chunk[:] = body[STORED_BYTES:]
+        return OK
+    models, weights = np.zeros(CONTEXTS, np.uint64), np.zeros(TAPS, np.int32)
+    states = np.zeros(LANES, np.uint64)
+    count = _read_header(body, models, weights, states) if body[MODE] == PREDICTED else -1
+    samples = shape[0] * shape[1] * shape[2]
+    extra_bytes = body.size - HEADER_BYTES - 2 * count
+    if count < 0 or count > samples or extra_bytes < 0 or extra_bytes > 4 * samples:
+        return BAD_HEADER
+    copy_bytes(space.words.ctypes.data, body.ctypes.data + HEADER_BYTES, 2 * count)
+    copy_bytes(space.extra_bits.ctypes.data, body.ctypes.data + HEADER_BYTES + 2 * count, extra_bytes)
+    part = (planes, shape[1], shape[2])
+    used, is_done = decode_residuals(
+        space.words,
+        space.extra_bits,
+        states,
+        models,
+        body[IS_WIDE] == 1,
+        part,
+        tables.slots,
+        tables.extra,
+        tables.classes,
+        space.sizes,
+        space.residuals,
+    )
+    if used > count or (planes == shape[0] and (used < count or not is_done)):
+        return BAD_STREAM
+    rebuild_values(space.residuals, weights, np.int64(body[SHIFT]), part, space.values)
+    _save(space.values, item_bytes, part, chunk)
+    return OK
+
+
+@inlined
+def _make_space(shape: tuple[int, int, int]) -> Space:
+    planes, rows, columns = shape
+    samples = planes * rows * columns
+    return Space(
+        np.zeros(samples + RUN, np.uint16),
+        np.zeros(4 * samples + 16, np.uint8),
+        np.zeros(2 * (rows * (columns + 2) + RUN) + RUN, np.int32),
+        np.zeros(samples + RUN, np.int32),
+        np.zeros(_padded_size(shape), np.int32),
+    )
+
+
+@kernel
+def decode_chunks(
+    shard: Bytes,
+    ranges: NDArray[np.uint64],
+    origins_zyb: NDArray[np.int64],
+    item_bytes: int,
+    chunk_zyx: tuple[int, int, int],
+    tables: Tables,
+    box: Bytes,
+) -> tuple[int, int]:
+    """Decode chunks of a shard into the box they touch; give (status, index of the chunk that failed).
+
+    `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyb` (chunks, 3) is where
+    each chunk's first voxel lies in the box, negative where the chunk begins before it. `box` is (z, y, bytes of a
+    row), C-contiguous. Planes after the last that is wanted are not decoded.
+    """
+    depth, height, width = box.shape
+    chunk_z, chunk_y, chunk_x = chunk_zyx
+    row_bytes = chunk_x * item_bytes
+    # Words, so that items of any size are aligned.
+    chunk = np.empty((chunk_z * chunk_y * row_bytes + 7) // 8, np.uint64).view(np.uint8)[: chunk_z * chunk_y * row_bytes]
+    space = _make_space(chunk_zyx)
+    for index in range(len(ranges)):
+        oz, oy, ox = origins_zyb[index]
+        z0, z1 = max(0, -oz), min(chunk_z, depth - oz)
+        y0, y1 = max(0, -oy), min(chunk_y, height - oy)
+        x0, x1 = max(0, -ox), min(row_bytes, width - ox)
+        if z0 >= z1 or y0 >= y1 or x0 >= x1:
+            continue
+        offset, length = ranges[index, 0], ranges[index, 1]
+        if offset == MISSING and length == MISSING:
+            box[oz + z0 : oz + z1, oy + y0 : oy + y1, ox + x0 : ox + x1] = 0
+            continue
+        if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
+            return BAD_RANGE, index
+        source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
+        status = _decode_chunk(source, z1, item_bytes, chunk_zyx, tables, space, chunk)
+        if status != OK:
+            return status, index
+        for z in range(z0, z1):
+            for y in range(y0, y1):
+                row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0
+                copy_bytes(box.ctypes.data + ((oz + z) * height + oy + y) * width + ox + x0, row, x1 - x0)
+    return OK, -1

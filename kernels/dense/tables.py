@@ -1,0 +1,138 @@
+"""The static distributions of tokens, by integer arithmetic alone, so that any implementation gets the same.
+
+A residual becomes a whole number (0, -1, 1, -2, … → 0, 1, 2, 3, …), and that a token: itself below 16, else one of two
+a power of two, with extra bits. Each distribution is that of tokens of residuals of a certain mean size, Laplacian,
+Gaussian, or half and half: noise is Gaussian, anatomy is not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..jit import inlined, kernel
+from ..memory import bit_length
+from .layout import CONTEXTS
+
+PROBABILITY_BITS = 11
+TOTAL = 1 << PROBABILITY_BITS
+DIRECT = 16
+"""Numbers below are their own tokens."""
+ESCAPE = 40
+"""The token of every number from 65536, and of what a distribution has no token for; 32 extra bits."""
+TOKENS = ESCAPE + 1
+MODELS = 192
+"""64 mean sizes, three shapes each."""
+MAGNITUDE_MAXIMUM = 4095
+"""Larger numbers count as this in a context."""
+
+_SHAPES = 3
+_LAPLACIAN, _GAUSSIAN = 0, 1
+_ONE_BITS = np.uint64(31)
+_LONGEST = 32768
+
+
+class Tables(NamedTuple):
+    """What kernels of this codec look up."""
+
+    slots: NDArray[np.uint32]
+    """(models × 2048): token, frequency << 8, place among the token's slots << 20."""
+    extra: NDArray[np.uint64]
+    """For each token its smallest number, and the count of its extra bits << 32; 256 long, so any byte may index it."""
+    classes: NDArray[np.uint8]
+    """Context of a weighted sum of six magnitudes."""
+    frequencies: NDArray[np.int64]
+    """(models, tokens): out of 2048; 0 where a model escapes the token."""
+    starts: NDArray[np.int64]
+    """(models, tokens): the token's first slot."""
+    costs: NDArray[np.float32]
+    """(tokens, models): bits that a token takes, without its extra ones but with those of an escape."""
+
+
+@inlined
+def token_of(number: Any) -> Any:
+    """Give the token of a number, as if every model had it."""
+    if number < DIRECT:
+        return np.int64(number)
+    if number > 0xFFFF:
+        return np.int64(ESCAPE)
+    top = np.int64(bit_length(np.uint64(number))) - 1
+    return DIRECT + 2 * (top - 4) + ((np.int64(number) >> (top - 1)) & 1)
+
+
+@inlined
+def _add_shape(mean_in_32nds: int, is_gaussian: bool, sums: NDArray[np.uint64]) -> None:
+    """Add one shape's weights a token, of 2³⁰ in all, to `sums`."""
+    one = np.uint64(1) << _ONE_BITS
+    mean = np.uint64(mean_in_32nds)
+    step, bend = (mean * one) // (mean + np.uint64(32)), one
+    if is_gaussian:
+        spread = np.uint64(3) * mean * mean
+        step = (spread * one) // (spread + np.uint64(2048))
+        bend = (step * step) >> _ONE_BITS
+    weights, weight = np.zeros(TOKENS, np.uint64), one
+    for size in range(_LONGEST):
+        weights[token_of(2 * size)] += weight
+        if size > 0:
+            weights[token_of(2 * size - 1)] += weight
+        weight = (weight * step) >> _ONE_BITS
+        step = (step * bend) >> _ONE_BITS if is_gaussian else step
+    whole = (np.sum(weights) >> np.uint64(16)) + np.uint64(1)
+    for token in range(TOKENS):
+        sums[token] += (weights[token] << np.uint64(14)) // whole
+
+
+@kernel
+def _fill_frequencies(frequencies: NDArray[np.int64]) -> None:
+    for model in range(MODELS):
+        scale, shape = model // _SHAPES, model % _SHAPES
+        mean = (4 + scale % 4) << (scale // 4)
+        sums = np.zeros(TOKENS, np.uint64)
+        if shape != _GAUSSIAN:
+            _add_shape(mean, False, sums)
+        if shape != _LAPLACIAN:
+            _add_shape(mean, True, sums)
+        whole, last = np.sum(sums), token_of(min(2 * mean + 4, 0xFFFF))
+        left, largest = TOTAL, 0
+        for token in range(TOKENS):
+            if token <= last or token == ESCAPE:
+                frequencies[model, token] = max(1, np.int64(sums[token] * np.uint64(TOTAL) // whole))
+                left -= frequencies[model, token]
+                if frequencies[model, token] > frequencies[model, largest]:
+                    largest = token
+        frequencies[model, largest] += left
+
+
+def _context_of(weighted_sum: int) -> int:
+    """Half octaves of the sum + 4."""
+    top = (weighted_sum + 4).bit_length() - 1
+    return min(CONTEXTS - 1, 2 * (top - 2) + ((weighted_sum + 4) >> (top - 1) & 1))
+
+
+@cache
+def tables() -> Tables:
+    """Make the tables, once a process."""
+    frequencies = np.zeros((MODELS, TOKENS), np.int64)
+    _fill_frequencies(frequencies)
+    starts = np.cumsum(frequencies, axis=1) - frequencies
+    flat = frequencies.ravel()
+    token = np.repeat(np.tile(np.arange(TOKENS), MODELS), flat)
+    within = np.arange(MODELS * TOTAL) % TOTAL - np.repeat(starts.ravel(), flat)
+    slots = (token | np.repeat(flat, flat) << 8 | within << 20).astype(np.uint32)
+    bits = np.log2(TOTAL / np.maximum(frequencies, 1))
+    costs = np.where(frequencies > 0, bits, bits[:, ESCAPE:] + 32).T.astype(np.float32)
+    classes = np.array([_context_of(total) for total in range(6 * MAGNITUDE_MAXIMUM + 1)], np.uint8)
+    return Tables(slots, _extra(), classes, frequencies, starts, np.ascontiguousarray(costs))
+
+
+def _extra() -> NDArray[np.uint64]:
+    extra = np.zeros(256, np.uint64)
+    extra[:DIRECT] = np.arange(DIRECT)
+    for token in range(DIRECT, ESCAPE):
+        bits = 3 + (token - DIRECT) // 2
+        extra[token] = (2 + (token - DIRECT) % 2) << bits | bits << 32
+    extra[ESCAPE] = 32 << 32
+    return extra
