@@ -14,16 +14,16 @@ from ..blosc import BAD_CRC, BAD_HEADER, BAD_RANGE, BAD_STREAM, CRC_BYTES, MISSI
 from ..calls import copy_bytes
 from ..crc32c import crc32c_of_bytes
 from ..jit import inlined, kernel
+from .decoding import decode_planes
 from .encoding import Workspace, encode_values
-from .entropy import decode_residuals
 from .layout import (
     CONTEXTS,
     HEADER_BYTES,
-    IS_WIDE,
     LANES,
     MODE,
     MODELS,
     PREDICTED,
+    RING,
     RUN,
     SHIFT,
     SHIFT_MAXIMUM,
@@ -32,13 +32,12 @@ from .layout import (
     STORED_BYTES,
     TAPS,
     WEIGHTS,
-    WORD_COUNT,
     Bytes,
     Ints,
     put_word,
     word_at,
 )
-from .prediction import close_row, left_of_row, place_of_row, rebuild_values
+from .prediction import close_row, left_of_row, place_of_row
 from .tables import MODELS as MODEL_COUNT
 from .tables import TOTAL, Tables
 
@@ -46,10 +45,8 @@ from .tables import TOTAL, Tables
 class Space(NamedTuple):
     """Arrays that one call's decoder uses for every chunk."""
 
-    words: NDArray[np.uint16]
-    extra_bits: Bytes
+    stream: Bytes
     sizes: Ints
-    residuals: Ints
     values: Ints
 
 
@@ -127,8 +124,8 @@ def encode_chunks(
         np.empty(samples, np.uint32),
         np.empty(samples, np.uint8),
         np.empty(samples, np.uint8),
-        np.empty(samples, np.uint16),
-        np.empty(4 * samples + 8, np.uint8),
+        np.empty(samples, np.uint64),
+        np.empty(samples, np.uint8),
     )
     chunk = np.empty(samples * item_bytes, np.uint8)
     at = 0
@@ -159,7 +156,7 @@ def _encode_chunk(
 ) -> int:
     _load(chunk, item_bytes, is_signed, shape, space.values)
     room = out[: STORED_BYTES + chunk.size - 1]
-    used = encode_values(space, shape, tables.classes, tables.frequencies, tables.starts, tables.costs, room)
+    used = encode_values(space, shape, tables, room)
     if used == 0:
         out[:STORED_BYTES] = 0
         out[MODE] = STORED
@@ -170,19 +167,19 @@ def _encode_chunk(
 
 
 @inlined
-def _read_header(body: Bytes, models: NDArray[np.uint64], weights: Ints, states: NDArray[np.uint64]) -> int:
-    """Set what the header tells; give the count of words, or -1 where the header cannot be."""
-    if body.size < HEADER_BYTES or body[SHIFT] > SHIFT_MAXIMUM or body[IS_WIDE] > 1:
-        return -1
+def _read_header(body: Bytes, models: NDArray[np.uint64], weights: Ints, states: NDArray[np.uint64]) -> bool:
+    """Set what the header tells; say whether the header can be."""
+    if body.size < HEADER_BYTES or body[MODE] != PREDICTED or body[SHIFT] > SHIFT_MAXIMUM:
+        return False
     for i in range(TAPS):
         weights[i] = np.int16(word_at(body, WEIGHTS + 2 * i, 2))
     for i in range(CONTEXTS):
         if body[MODELS + i] >= MODEL_COUNT:
-            return -1
+            return False
         models[i] = np.uint64(body[MODELS + i]) * np.uint64(TOTAL)
     for i in range(LANES):
-        states[i] = np.uint64(word_at(body, STATES + 4 * i, 4))
-    return word_at(body, WORD_COUNT, 4)
+        states[i] = np.uint64(word_at(body, STATES + 2 * i, 2))
+    return True
 
 
 @inlined
@@ -208,30 +205,30 @@ def _decode_chunk(
         return OK
     models, weights = np.zeros(CONTEXTS, np.uint64), np.zeros(TAPS, np.int32)
     states = np.zeros(LANES, np.uint64)
-    count = _read_header(body, models, weights, states) if body[MODE] == PREDICTED else -1
-    samples = shape[0] * shape[1] * shape[2]
-    extra_bytes = body.size - HEADER_BYTES - 2 * count
-    if count < 0 or count > samples or extra_bytes < 0 or extra_bytes > 4 * samples:
+    is_sound = _read_header(body, models, weights, states)
+    stream_bytes = body.size - HEADER_BYTES
+    if not is_sound or stream_bytes > chunk.size:
         return BAD_HEADER
-    copy_bytes(space.words.ctypes.data, body.ctypes.data + HEADER_BYTES, 2 * count)
-    copy_bytes(space.extra_bits.ctypes.data, body.ctypes.data + HEADER_BYTES + 2 * count, extra_bytes)
-    part = (planes, shape[1], shape[2])
-    used, is_done = decode_residuals(
-        space.words,
-        space.extra_bits,
+    copy_bytes(space.stream.ctypes.data, body.ctypes.data + HEADER_BYTES, stream_bytes)
+    part, shift, bits = (planes, shape[1], shape[2]), np.int64(body[SHIFT]), 8 * stream_bytes
+    used = decode_planes(
+        space.stream,
+        bits,
         states,
         models,
-        body[IS_WIDE] == 1,
+        weights,
+        shift,
         part,
         tables.slots,
-        tables.extra,
-        tables.classes,
+        tables.smallest,
         space.sizes,
-        space.residuals,
+        space.values,
     )
-    if used > count or (planes == shape[0] and (used < count or not is_done)):
+    if used < 0 or used > bits:
         return BAD_STREAM
-    rebuild_values(space.residuals, weights, np.int64(body[SHIFT]), part, space.values)
+    # A chunk read to its end has used its last byte, and every state is what the encoder began with.
+    if planes == shape[0] and (used <= bits - 8 or np.any(states)):
+        return BAD_STREAM
     _save(space.values, item_bytes, part, chunk)
     return OK
 
@@ -239,12 +236,9 @@ def _decode_chunk(
 @inlined
 def _make_space(shape: tuple[int, int, int]) -> Space:
     planes, rows, columns = shape
-    samples = planes * rows * columns
     return Space(
-        np.zeros(samples + RUN, np.uint16),
-        np.zeros(4 * samples + 16, np.uint8),
-        np.zeros(2 * (rows * (columns + 2) + RUN) + RUN, np.int32),
-        np.zeros(samples + RUN, np.int32),
+        np.zeros(4 * planes * rows * columns + 4 * 6 * columns + 16, np.uint8),
+        np.zeros(RING * (rows * (columns + 2) + RUN), np.int32),
         np.zeros(_padded_size(shape), np.int32),
     )
 

@@ -8,29 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
-from .entropy import keep_sizes, sum_magnitudes
+from .entropy import keep_sizes, note_contexts
 from .fitting import fit_weights
 from .layout import (
+    ABREAST,
     CONTEXTS,
     HEADER_BYTES,
-    IS_WIDE,
     LANES,
     MODE,
     MODELS,
-    NARROW_BITS,
     PREDICTED,
+    RING,
     RUN,
     SHIFT,
     STATES,
     TAPS,
     WEIGHTS,
-    WORD_COUNT,
     Bytes,
     Ints,
     put_word,
 )
 from .prediction import NEIGHBOURS, place_of_row, weigh_former, weigh_plane, weights_of_rows
-from .tables import DIRECT, ESCAPE, PROBABILITY_BITS, TOKENS, token_of
+from .tables import ESCAPE, TOKENS, TOTAL, Tables, extra_bits_of, token_of
 from .tables import MODELS as MODEL_COUNT
 
 
@@ -40,21 +39,23 @@ class Workspace(NamedTuple):
     values: Ints
     """Padded planes, as `prediction` has them."""
     numbers: NDArray[np.uint32]
+    """Of each sample, in the order of decoding; so are the others."""
     tokens: Bytes
     contexts: Bytes
-    words: NDArray[np.uint16]
-    extra_bits: Bytes
+    bits: NDArray[np.uint64]
+    """What each sample writes, and how many bits that is."""
+    counts: Bytes
 
 
 @inlined
 def _number_row(
-    values: Ints, at: int, z: int, columns: int, pitch: int, plane: int, w: Ints, shift: int, rest: Ints, out: Any
+    values: Ints, at: int, z: int, columns: int, pitch: int, plane: int, w: Ints, kind: int, shift: int, rest: Ints, out: Any
 ) -> None:
     """Give one row's residuals as whole numbers."""
-    weigh_plane(values, at - pitch, w, (1 << shift) >> 1, rest, 0, columns)
+    weigh_plane(values, at - pitch, w, kind, (1 << shift) >> 1, rest, 0, columns)
     if z > 0:
-        weigh_former(values, at - plane, pitch, w, rest, 0, columns)
-    own = w[NEIGHBOURS]
+        weigh_former(values, at - plane, pitch, w, kind, rest, 0, columns)
+    own = w[kind, NEIGHBOURS]
     for x in range(columns):
         predicted = np.int32(own * values[at + x - 1] + rest[x]) >> shift
         residual = np.int32(values[at + x] - predicted)
@@ -63,31 +64,35 @@ def _number_row(
 
 @inlined
 def _tokenize(
-    space: Workspace, shape: tuple[int, int, int], weights: Ints, shift: int, classes: Bytes, counts: NDArray[np.int64]
+    space: Workspace, shape: tuple[int, int, int], weights: Ints, shift: int, counts: NDArray[np.int64]
 ) -> None:
     """Set `numbers`, `tokens` and `contexts` of the workspace, and count tokens by context."""
     planes, rows, columns = shape
-    pitch = columns + 2
+    pitch, plane_sizes = columns + 2, rows * (columns + 2) + RUN
     of_rows = weights_of_rows(weights, shift)
-    sizes = np.zeros(2 * (rows * pitch + RUN) + RUN, np.int32)
-    rest, sums = np.zeros(columns + RUN, np.int32), np.zeros(columns + RUN, np.int32)
+    sizes = np.zeros(RING * plane_sizes, np.int32)
+    rest, contexts = np.zeros(columns + RUN, np.int32), np.zeros(columns + RUN, np.int32)
     numbers = np.zeros(columns + RUN, np.uint32)
-    for z in range(planes):
-        plane, former = (z & 1) * (rows * pitch + RUN), (1 - (z & 1)) * (rows * pitch + RUN)
-        for y in range(rows):
-            w, at = of_rows[min(z, 1) * 2 + min(y, 1)], place_of_row(z, y, rows, pitch)
-            _number_row(space.values, at, z, columns, pitch, (rows + 2) * pitch, w, shift, rest, numbers)
-            if y > 0 or z > 0:
-                up = plane + (y - 1) * pitch if y > 0 else former
-                sum_magnitudes(sizes, up + 1, (former + y * pitch if z > 0 else up) + 1, sums, columns)
-            keep_sizes(numbers, sizes, plane + y * pitch + 1, columns)
-            first = (z * rows + y) * columns
-            for x in range(columns):
-                token, context = token_of(numbers[x]), classes[sums[x]]
-                space.numbers[first + x] = numbers[x]
-                space.tokens[first + x] = token
-                space.contexts[first + x] = context
-                counts[context, token] += 1
+    out = 0
+    for first in range(0, planes, ABREAST):
+        for step in range(rows + 2 * (ABREAST - 1)):
+            for lane in range(ABREAST):
+                z, y = first + lane, step - 2 * lane
+                if z >= planes or y < 0 or y >= rows:
+                    continue
+                kind, at = min(z, 1) * 2 + min(y, 1), place_of_row(z, y, rows, pitch)
+                _number_row(space.values, at, z, columns, pitch, (rows + 2) * pitch, of_rows, kind, shift, rest, numbers)
+                before = ((z - 1) % RING) * plane_sizes + 1
+                up = (z % RING) * plane_sizes + (y - 1) * pitch + 1 if y > 0 else before
+                contexts[:] = 0
+                if z > 0 or y > 0:
+                    note_contexts(sizes, up, before + y * pitch if z > 0 else up, contexts, 0, columns)
+                keep_sizes(numbers, 0, sizes, (z % RING) * plane_sizes + y * pitch + 1, columns)
+                for x in range(columns):
+                    token = token_of(numbers[x])
+                    space.numbers[out], space.tokens[out], space.contexts[out] = numbers[x], token, contexts[x]
+                    counts[contexts[x], token] += 1
+                    out += 1
 
 
 @inlined
@@ -104,100 +109,69 @@ def _choose_models(counts: NDArray[np.int64], costs: NDArray[np.float32], models
 
 
 @inlined
-def _put_extra_bits(
-    space: Workspace, samples: int, models: NDArray[np.int64], frequencies: NDArray[np.int64]
-) -> tuple[int, bool]:
-    """Write extra bits, lowest first; escape tokens that their distribution lacks. Give bytes, and whether wide."""
-    bits, held, at, is_wide = np.uint64(0), 0, 0, False
-    for i in range(samples):
-        number, token = np.uint64(space.numbers[i]), np.int64(space.tokens[i])
-        if frequencies[models[space.contexts[i]], token] == 0:
+def _code(space: Workspace, samples: int, models: NDArray[np.int64], tables: Tables, states: NDArray[np.int64]) -> int:
+    """Set `bits` and `counts` of the workspace, from the last sample to the first; give the count of all bits."""
+    states[:] = TOTAL
+    total = 0
+    for i in range(samples - 1, -1, -1):
+        model, token, number = models[space.contexts[i]], np.int64(space.tokens[i]), np.uint64(space.numbers[i])
+        if tables.frequencies[model, token] == 0:
             token = ESCAPE
-            space.tokens[i] = token
-        if token < DIRECT:
-            continue
-        count = 32 if token == ESCAPE else 3 + (token - DIRECT) // 2
-        is_wide |= count > NARROW_BITS
-        bits |= (number & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))) << np.uint64(held)
-        held += count
+        frequency, state = tables.frequencies[model, token], states[i % LANES]
+        count = 0
+        while state >> count >= 2 * frequency:
+            count += 1
+        extra = extra_bits_of(token)
+        number &= (np.uint64(1) << np.uint64(extra)) - np.uint64(1)
+        space.bits[i] = np.uint64(state & ((1 << count) - 1)) | (number << np.uint64(count))
+        space.counts[i] = count + extra
+        total += count + extra
+        place = tables.starts[model, token] + (state >> count) - frequency
+        states[i % LANES] = TOTAL + np.int64(tables.places[model, place])
+    return total
+
+
+@inlined
+def _put_bits(space: Workspace, samples: int, out: Bytes) -> None:
+    """Write all bits in the order of decoding, lowest first."""
+    held, waiting, at = 0, np.uint64(0), 0
+    for i in range(samples):
+        waiting |= space.bits[i] << np.uint64(held)
+        held += np.int64(space.counts[i])
         while held >= 8:
-            space.extra_bits[at] = bits & np.uint64(0xFF)
-            bits >>= np.uint64(8)
+            out[at] = np.uint8(waiting & np.uint64(0xFF))
+            waiting >>= np.uint64(8)
             held -= 8
             at += 1
     if held > 0:
-        space.extra_bits[at] = bits
-        at += 1
-    return at, is_wide
+        out[at] = np.uint8(waiting)
 
 
 @inlined
-def _put_words(
-    space: Workspace,
-    rows: int,
-    columns: int,
-    models: NDArray[np.int64],
-    frequencies: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    states: NDArray[np.int64],
-) -> int:
-    """Write words from the last of `words` backwards, last symbol first; give how many."""
-    at = space.words.size
-    states[:] = 1 << 16
-    for row in range(rows - 1, -1, -1):
-        for x in range(columns - 1, -1, -1):
-            i = row * columns + x
-            model, token = models[space.contexts[i]], np.int64(space.tokens[i])
-            frequency, state = frequencies[model, token], states[x % LANES]
-            if state >= frequency << (32 - PROBABILITY_BITS):
-                at -= 1
-                space.words[at] = state & 0xFFFF
-                state >>= 16
-            quotient = np.int64(np.uint32(state) // np.uint32(frequency))
-            states[x % LANES] = (quotient << PROBABILITY_BITS) + state - quotient * frequency + starts[model, token]
-    return space.words.size - at
-
-
-@inlined
-def _put_header(
-    out: Bytes, shift: int, is_wide: bool, weights: Ints, models: Any, states: Any, word_count: int
-) -> None:
-    out[MODE], out[SHIFT], out[IS_WIDE], out[3] = PREDICTED, shift, is_wide, 0
+def _put_header(out: Bytes, shift: int, weights: Ints, models: NDArray[np.int64], states: NDArray[np.int64]) -> None:
+    out[:HEADER_BYTES] = 0
+    out[MODE], out[SHIFT] = PREDICTED, shift
     for i in range(TAPS):
         put_word(out, WEIGHTS + 2 * i, weights[i], 2)
     for i in range(CONTEXTS):
         out[MODELS + i] = models[i]
     for i in range(LANES):
-        put_word(out, STATES + 4 * i, states[i], 4)
-    put_word(out, WORD_COUNT, word_count, 4)
+        put_word(out, STATES + 2 * i, states[i] - TOTAL, 2)
 
 
 @kernel
-def encode_values(
-    space: Workspace,
-    shape: tuple[int, int, int],
-    classes: Bytes,
-    frequencies: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    costs: NDArray[np.float32],
-    out: Bytes,
-) -> int:
+def encode_values(space: Workspace, shape: tuple[int, int, int], tables: Tables, out: Bytes) -> int:
     """Encode the padded planes of the workspace; give the bytes written, or 0 where `out` is too small."""
-    planes, rows, columns = shape
+    samples = shape[0] * shape[1] * shape[2]
     weights = np.zeros(TAPS, np.int32)
     shift = fit_weights(space.values, shape, weights)
     counts, models = np.zeros((CONTEXTS, TOKENS), np.int64), np.zeros(CONTEXTS, np.int64)
-    _tokenize(space, shape, weights, shift, classes, counts)
-    _choose_models(counts, costs, models)
-    extra_bytes, is_wide = _put_extra_bits(space, planes * rows * columns, models, frequencies)
+    _tokenize(space, shape, weights, shift, counts)
+    _choose_models(counts, tables.costs, models)
     states = np.zeros(LANES, np.int64)
-    count = _put_words(space, planes * rows, columns, models, frequencies, starts, states)
-    size = HEADER_BYTES + 2 * count + extra_bytes
+    size = HEADER_BYTES + (_code(space, samples, models, tables, states) + 7) // 8
     if size > out.size:
         return 0
-    _put_header(out, shift, is_wide, weights, models, states, count)
-    first = space.words.size - count
-    for i in range(count):
-        put_word(out, HEADER_BYTES + 2 * i, np.int64(space.words[first + i]), 2)
-    out[HEADER_BYTES + 2 * count : size] = space.extra_bits[:extra_bytes]
+    _put_header(out, shift, weights, models, states)
+    _put_bits(space, samples, out[HEADER_BYTES:size])
     return size

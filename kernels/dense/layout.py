@@ -13,8 +13,8 @@ STORED = 0
 """Mode of a chunk that follows as it is, little endian: prediction would make it larger."""
 PREDICTED = 1
 
-MODE, SHIFT, IS_WIDE = 0, 1, 2
-"""Places of single bytes in the header: mode, bits after the weights' binary point, whether extra bits are many."""
+MODE, SHIFT = 0, 1
+"""Places of single bytes in the header: mode, and bits after the weights' binary point."""
 WEIGHTS = 4
 """Place of `TAPS` int16."""
 TAPS = 12
@@ -24,18 +24,17 @@ MODELS = WEIGHTS + 2 * TAPS
 """Place of `CONTEXTS` uint8: which distribution serves each context."""
 CONTEXTS = 24
 STATES = MODELS + CONTEXTS
-"""Place of `LANES` uint32, the states of the rANS decoders."""
+"""Place of `LANES` uint16, the states that decoding begins with."""
 LANES = 4
-WORD_COUNT = STATES + 4 * LANES
-"""Place of a uint32: how many words follow."""
-HEADER_BYTES = WORD_COUNT + 4
+HEADER_BYTES = STATES + 2 * LANES
 STORED_BYTES = 4
 """Length of the header of a stored chunk."""
 
 SHIFT_MAXIMUM = 8
-NARROW_BITS = 14
-"""Most extra bits a symbol has in a chunk that is not wide: four symbols' fit a refill of 56."""
-
+ABREAST = 4
+"""Planes that are decoded side by side, each two rows behind the one before it, which it looks into."""
+RING = 8
+"""Planes of which sizes are kept: a power of two, and more than one row of planes and the one before."""
 RUN = 32
 """Samples a vector loop handles at a time. A constant, or LLVM leaves rows of 32 to its remainder loop; arrays that
 such loops touch have so many elements to spare."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
 from ..memory import bit_length
-from .layout import CONTEXTS
 
 PROBABILITY_BITS = 11
 TOTAL = 1 << PROBABILITY_BITS
@@ -39,15 +38,16 @@ class Tables(NamedTuple):
     """What kernels of this codec look up."""
 
     slots: NDArray[np.uint32]
-    """(models × 2048): token, frequency << 8, place among the token's slots << 20."""
-    extra: NDArray[np.uint64]
-    """For each token its smallest number, and the count of its extra bits << 32; 256 long, so any byte may index it."""
-    classes: NDArray[np.uint8]
-    """Context of a weighted sum of six magnitudes."""
+    """(models × 2048): what a state stands for: bits to the next state, extra bits << 4, token << 10, and << 16 the
+    next state but for those bits."""
+    smallest: NDArray[np.uint32]
+    """A token's smallest number; 64 long, so that any six bits may index it."""
     frequencies: NDArray[np.int64]
     """(models, tokens): out of 2048; 0 where a model escapes the token."""
     starts: NDArray[np.int64]
-    """(models, tokens): the token's first slot."""
+    """(models, tokens): where the token's states begin in `places`."""
+    places: NDArray[np.uint16]
+    """(models, 2048): the states that stand for token 0, ascending, then for token 1, …."""
     costs: NDArray[np.float32]
     """(tokens, models): bits that a token takes, without its extra ones but with those of an escape."""
 
@@ -61,6 +61,14 @@ def token_of(number: Any) -> Any:
         return np.int64(ESCAPE)
     top = np.int64(bit_length(np.uint64(number))) - 1
     return DIRECT + 2 * (top - 4) + ((np.int64(number) >> (top - 1)) & 1)
+
+
+@inlined
+def extra_bits_of(token: Any) -> Any:
+    """Give how many extra bits follow a token."""
+    if token < DIRECT:
+        return 0
+    return 32 if token == ESCAPE else 3 + (token - DIRECT) // 2
 
 
 @inlined
@@ -106,12 +114,6 @@ def _fill_frequencies(frequencies: NDArray[np.int64]) -> None:
         frequencies[model, largest] += left
 
 
-def _context_of(weighted_sum: int) -> int:
-    """Half octaves of the sum + 4."""
-    top = (weighted_sum + 4).bit_length() - 1
-    return min(CONTEXTS - 1, 2 * (top - 2) + ((weighted_sum + 4) >> (top - 1) & 1))
-
-
 @cache
 def tables() -> Tables:
     """Make the tables, once a process."""
@@ -119,20 +121,38 @@ def tables() -> Tables:
     _fill_frequencies(frequencies)
     starts = np.cumsum(frequencies, axis=1) - frequencies
     flat = frequencies.ravel()
-    token = np.repeat(np.tile(np.arange(TOKENS), MODELS), flat)
-    within = np.arange(MODELS * TOTAL) % TOTAL - np.repeat(starts.ravel(), flat)
-    slots = (token | np.repeat(flat, flat) << 8 | within << 20).astype(np.uint32)
-    bits = np.log2(TOTAL / np.maximum(frequencies, 1))
-    costs = np.where(frequencies > 0, bits, bits[:, ESCAPE:] + 32).T.astype(np.float32)
-    classes = np.array([_context_of(total) for total in range(6 * MAGNITUDE_MAXIMUM + 1)], np.uint8)
-    return Tables(slots, _extra(), classes, frequencies, starts, np.ascontiguousarray(costs))
+    tokens = _spread(frequencies)
+    places = np.argsort(tokens, axis=1, kind="stable")
+    ranks = np.argsort(places, axis=1) - np.take_along_axis(starts, tokens, axis=1)
+    # A token of frequency f has states f to 2f - 1 by rank; bits make each one of 2048 to 4095.
+    short = ranks + np.take_along_axis(frequencies, tokens, axis=1)
+    bits = PROBABILITY_BITS - np.floor(np.log2(short)).astype(np.int64)
+    extra_bits = np.array([extra_bits_of(token) for token in range(TOKENS)])
+    slots = bits | extra_bits[tokens] << 4 | tokens << 10 | ((short << bits) - TOTAL) << 16
+    information = np.log2(TOTAL / np.maximum(frequencies, 1))
+    costs = np.where(frequencies > 0, information, information[:, ESCAPE:] + 32).T
+    return Tables(
+        slots.astype(np.uint32).ravel(),
+        _smallest(),
+        frequencies,
+        starts,
+        places.astype(np.uint16),
+        np.ascontiguousarray(costs, np.float32),
+    )
 
 
-def _extra() -> NDArray[np.uint64]:
-    extra = np.zeros(256, np.uint64)
-    extra[:DIRECT] = np.arange(DIRECT)
+def _spread(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the token of each state, (models, 2048): a token's states lie about evenly, as in zstd's FSE (RFC 8878)."""
+    order = np.arange(TOTAL) * (TOTAL // 2 + TOTAL // 8 + 3) % TOTAL
+    tokens = np.empty((MODELS, TOTAL), np.int64)
+    for model in range(MODELS):
+        tokens[model, order] = np.repeat(np.arange(TOKENS), frequencies[model])
+    return tokens
+
+
+def _smallest() -> NDArray[np.uint32]:
+    smallest = np.zeros(64, np.uint32)
+    smallest[:DIRECT] = np.arange(DIRECT)
     for token in range(DIRECT, ESCAPE):
-        bits = 3 + (token - DIRECT) // 2
-        extra[token] = (2 + (token - DIRECT) % 2) << bits | bits << 32
-    extra[ESCAPE] = 32 << 32
-    return extra
+        smallest[token] = (2 + (token - DIRECT) % 2) << extra_bits_of(token)
+    return smallest
