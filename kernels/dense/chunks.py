@@ -83,19 +83,18 @@ def _save(values: Ints, item_bytes: int, shape: tuple[int, int, int], data: Byte
     """Keep the low bytes of each value."""
     planes, rows, columns = shape
     pitch = columns + 2
+    shorts, words = data.view(np.uint16), data.view(np.int32)
     for row in range(planes * rows):
-        at, target = place_of_row(row // rows, row % rows, rows, pitch), row * columns
+        at, target = np.uint64(place_of_row(row // rows, row % rows, rows, pitch)), np.uint64(row * columns)
         if item_bytes == 1:
             for x in range(columns):
-                data[np.uint64(target) + np.uint64(x)] = np.uint8(values[np.uint64(at) + np.uint64(x)])
+                data[target + np.uint64(x)] = np.uint8(values[at + np.uint64(x)])
         elif item_bytes == 2:
-            shorts = data.view(np.uint16)
             for x in range(columns):
-                shorts[np.uint64(target) + np.uint64(x)] = np.uint16(values[np.uint64(at) + np.uint64(x)])
+                shorts[target + np.uint64(x)] = np.uint16(values[at + np.uint64(x)])
         else:
-            words = data.view(np.int32)
             for x in range(columns):
-                words[np.uint64(target) + np.uint64(x)] = values[np.uint64(at) + np.uint64(x)]
+                words[target + np.uint64(x)] = values[at + np.uint64(x)]
 
 
 @kernel
@@ -195,19 +194,19 @@ def _decode_chunk(
     """Decode the first `planes` planes of one chunk into the bytes of `chunk`; every length is checked first."""
     if source.size < STORED_BYTES + CRC_BYTES:
         return BAD_RANGE
-    body = source[: source.size - CRC_BYTES]
+    body, size = source[: source.size - CRC_BYTES], shape[0] * shape[1] * shape[2] * item_bytes
     if word_at(source, body.size, CRC_BYTES) != np.int64(crc32c_of_bytes(body)):
         return BAD_CRC
     if body[MODE] == STORED:
-        if body.size != STORED_BYTES + chunk.size:
+        if body.size != STORED_BYTES + size:
             return BAD_HEADER
-        chunk[:] = body[STORED_BYTES:]
+        chunk[:size] = body[STORED_BYTES:]
         return OK
     models, weights = np.zeros(CONTEXTS, np.uint64), np.zeros(TAPS, np.int32)
     states = np.zeros(LANES, np.uint64)
     is_sound = _read_header(body, models, weights, states)
     stream_bytes = body.size - HEADER_BYTES
-    if not is_sound or stream_bytes > chunk.size:
+    if not is_sound or stream_bytes > size:
         return BAD_HEADER
     copy_bytes(space.stream.ctypes.data, body.ctypes.data + HEADER_BYTES, stream_bytes)
     part, shift, bits = (planes, shape[1], shape[2]), np.int64(body[SHIFT]), 8 * stream_bytes
@@ -262,8 +261,8 @@ def decode_chunks(
     depth, height, width = box.shape
     chunk_z, chunk_y, chunk_x = chunk_zyx
     row_bytes = chunk_x * item_bytes
-    # Words, so that items of any size are aligned.
-    chunk = np.empty((chunk_z * chunk_y * row_bytes + 7) // 8, np.uint64).view(np.uint8)[: chunk_z * chunk_y * row_bytes]
+    # Words, so that items of any size are aligned, and views of such items are whole.
+    chunk = np.empty((chunk_z * chunk_y * row_bytes + 7) // 8, np.uint64).view(np.uint8)
     space = _make_space(chunk_zyx)
     for index in range(len(ranges)):
         oz, oy, ox = origins_zyb[index]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import kernel
-from .entropy import Index, keep_sizes, note_contexts, step_of, unfold
+from .entropy import Index, keep_row, note_contexts, step_of
 from .layout import ABREAST, LANES, RING, RUN, Bytes, Ints
 from .prediction import NEIGHBOURS, close_row, left_of_row, place_of_row, weigh_former, weigh_plane, weights_of_rows
 from .tables import TOTAL
@@ -41,7 +41,7 @@ def decode_planes(
     planes, rows, columns = shape
     pitch, room, plane_sizes = columns + 2, (columns + RUN - 1) // RUN * RUN, rows * (columns + 2) + RUN
     of_rows, half, mask = weights_of_rows(weights, shift), (1 << shift) >> 1, Index(TOTAL - 1)
-    contexts, numbers = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST * room, np.uint32)
+    contexts, numbers = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST * room, np.int32)
     residuals, rests = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST * room, np.int32)
     ats, lefts, own = np.zeros(ABREAST, np.int64), np.zeros(ABREAST, np.int32), np.zeros(ABREAST, np.int32)
     spare = place_of_row(planes, 0, rows, pitch)
@@ -64,14 +64,14 @@ def decode_planes(
                 for x in range(lane * room, lane * room + columns):
                     slot = Index(slots[models[Index(contexts[Index(x)])] + s0])
                     state, extra, position = step_of(slot, address, position)
-                    numbers[Index(x)] = np.uint32(smallest[(slot >> Index(10)) & Index(63)] + extra)
+                    numbers[Index(x)] = np.int32(smallest[(slot >> Index(10)) & Index(63)] + extra)
                     s0, s1, s2, s3 = s1, s2, s3, state
             for lane in range(ABREAST):
                 z, y = first + lane, step - 2 * lane
                 ats[lane] = spare
                 if z < planes and 0 <= y < rows:
-                    keep_sizes(numbers, lane * room, sizes, (z % RING) * plane_sizes + y * pitch + 1, columns)
-                    unfold(numbers, lane * room, residuals, columns)
+                    sizes_at = (z % RING) * plane_sizes + y * pitch + 1
+                    keep_row(numbers, lane * room, sizes, sizes_at, residuals, columns)
                     at, kind = place_of_row(z, y, rows, pitch), min(z, 1) * 2 + min(y, 1)
                     weigh_plane(values, at - pitch, of_rows, kind, half, rests, lane * room, columns)
                     if z > 0:

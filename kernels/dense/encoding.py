@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
-from .entropy import keep_sizes, note_contexts
+from .entropy import keep_row, note_contexts
 from .fitting import fit_weights
 from .layout import (
     ABREAST,
@@ -59,7 +59,7 @@ def _number_row(
     for x in range(columns):
         predicted = np.int32(own * values[at + x - 1] + rest[x]) >> shift
         residual = np.int32(values[at + x] - predicted)
-        out[x] = np.uint32(np.int32(residual << 1) ^ (residual >> 31))
+        out[x] = np.int32(residual << 1) ^ (residual >> 31)
 
 
 @inlined
@@ -72,7 +72,7 @@ def _tokenize(
     of_rows = weights_of_rows(weights, shift)
     sizes = np.zeros(RING * plane_sizes, np.int32)
     rest, contexts = np.zeros(columns + RUN, np.int32), np.zeros(columns + RUN, np.int32)
-    numbers = np.zeros(columns + RUN, np.uint32)
+    numbers = np.zeros(columns + RUN, np.int32)
     out = 0
     for first in range(0, planes, ABREAST):
         for step in range(rows + 2 * (ABREAST - 1)):
@@ -87,10 +87,11 @@ def _tokenize(
                 contexts[:] = 0
                 if z > 0 or y > 0:
                     note_contexts(sizes, up, before + y * pitch if z > 0 else up, contexts, 0, columns)
-                keep_sizes(numbers, 0, sizes, (z % RING) * plane_sizes + y * pitch + 1, columns)
+                keep_row(numbers, 0, sizes, (z % RING) * plane_sizes + y * pitch + 1, rest, columns)
                 for x in range(columns):
-                    token = token_of(numbers[x])
-                    space.numbers[out], space.tokens[out], space.contexts[out] = numbers[x], token, contexts[x]
+                    number = np.uint32(numbers[x])
+                    token = token_of(number)
+                    space.numbers[out], space.tokens[out], space.contexts[out] = number, token, contexts[x]
                     counts[contexts[x], token] += 1
                     out += 1
 

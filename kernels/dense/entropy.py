@@ -20,6 +20,8 @@ from .tables import MAGNITUDE_MAXIMUM
 _FOUR = (127 + 2) << 1
 """Exponent and first bit of mantissa of the float 4, the least sum."""
 
+_POSITIVE = 0x7FFFFFFF
+
 Index = np.uint64
 """Unsigned: else Numba tests every index for being negative, and LLVM cannot make a vector loop."""
 
@@ -40,24 +42,21 @@ def note_contexts(sizes: Ints, up: Any, before: Any, contexts: Ints, target: Any
 
 
 @always_inlined
-def keep_sizes(numbers: NDArray[np.uint32], source: Any, sizes: Ints, at: Any, columns: Any) -> None:
-    """Note how large one row's numbers are, with an edge on either side for `note_contexts`."""
+def keep_row(numbers: Ints, source: Any, sizes: Ints, at: Any, residuals: Ints, columns: Any) -> None:
+    """Turn one row's numbers into residuals (0, 1, 2, 3, … into 0, -1, 1, -2, …), and note how large they are.
+
+    `residuals` begin at `source` too. Sizes get an edge on either side. One loop for both: LLVM would unroll a smaller
+    one before it could make vectors of it.
+    """
     for start in range(0, columns, RUN):
         out, first = Index(at + start), Index(source + start)
         for i in range(RUN):
-            sizes[out + Index(i)] = np.int32(min(numbers[first + Index(i)], np.uint32(MAGNITUDE_MAXIMUM)))
+            x = Index(i)
+            number = numbers[first + x]
+            sizes[out + x] = np.int32(min(number & _POSITIVE, MAGNITUDE_MAXIMUM))
+            residuals[first + x] = np.int32(((number >> 1) & _POSITIVE) ^ -(number & 1))
     sizes[Index(at - 1)] = sizes[Index(at)]
     sizes[Index(at + columns)] = sizes[Index(at + columns - 1)]
-
-
-@always_inlined
-def unfold(numbers: NDArray[np.uint32], source: Any, residuals: Ints, columns: Any) -> None:
-    """Turn one row's numbers into residuals: 0, 1, 2, 3, … into 0, -1, 1, -2, …."""
-    for start in range(0, columns, RUN):
-        at = Index(source + start)
-        for i in range(RUN):
-            number = numbers[at + Index(i)]
-            residuals[at + Index(i)] = np.int32(number >> np.uint32(1)) ^ -np.int32(number & np.uint32(1))
 
 
 @always_inlined

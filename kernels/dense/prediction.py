@@ -47,7 +47,8 @@ def weigh_plane(values: Ints, up: Any, w: Ints, kind: Any, half: Any, out: Ints,
         for i in range(RUN):
             x = Index(i)
             own, left, right = values[at + x], values[at - Index(1) + x], values[at + Index(1) + x]
-            out[target + x] = np.int32(rounding + w0 * own + w1 * left + w2 * right)
+            near = np.int32(w0 * own) + np.int32(w1 * left)
+            out[target + x] = np.int32(rounding + near + np.int32(w2 * right))
 
 
 @always_inlined
@@ -60,9 +61,10 @@ def weigh_former(values: Ints, same: Any, pitch: Any, w: Ints, kind: Any, out: I
         above, below = at - Index(pitch), at + Index(pitch)
         for i in range(RUN):
             x = Index(i)
-            near = w3 * values[at + x] + w4 * values[at - Index(1) + x] + w7 * values[at + Index(1) + x]
-            far = w5 * values[above + x] + w6 * values[above - Index(1) + x] + w8 * values[below + x]
-            out[target + x] = np.int32(out[target + x] + near + far)
+            own, left, right = values[at + x], values[at - Index(1) + x], values[at + Index(1) + x]
+            near = np.int32(w3 * own) + np.int32(w4 * left) + np.int32(w7 * right)
+            far = np.int32(w5 * values[above + x]) + np.int32(w6 * values[above - Index(1) + x])
+            out[target + x] = np.int32(out[target + x] + near + far + np.int32(w8 * values[below + x]))
 
 
 @always_inlined

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..jit import inlined, kernel
 from ..memory import bit_length
 
-PROBABILITY_BITS = 11
+PROBABILITY_BITS = 10
 TOTAL = 1 << PROBABILITY_BITS
 DIRECT = 16
 """Numbers below are their own tokens."""
