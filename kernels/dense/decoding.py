@@ -64,7 +64,7 @@ def decode_planes(
                 for x in range(lane * room, lane * room + columns):
                     slot = Index(slots[models[Index(contexts[Index(x)])] + s0])
                     state, extra, position = step_of(slot, address, position)
-                    numbers[Index(x)] = np.int32(smallest[(slot >> Index(10)) & Index(63)] + extra)
+                    numbers[Index(x)] = np.int32(smallest[(slot >> Index(12)) & Index(63)] + extra)
                     s0, s1, s2, s3 = s1, s2, s3, state
             for lane in range(ABREAST):
                 z, y = first + lane, step - 2 * lane

@@ -69,6 +69,5 @@ def low_bits(word: Any, count: Any) -> Any:
 def step_of(slot: Any, address: Any, position: Any) -> Any:
     """Give the state after a slot, the token's extra bits, and the position after both; 8 bytes are read."""
     bits = load_word(address + np.int64(position >> Index(3))) >> (position & Index(7))
-    count, extra = slot & Index(15), (slot >> Index(4)) & Index(63)
-    state = (slot >> Index(16)) + low_bits(bits, count)
-    return state, low_bits(bits >> count, extra), position + count + extra
+    count, both = (slot >> Index(8)) & Index(15), slot & Index(0xFF)
+    return (slot >> Index(18)) + low_bits(bits, count), low_bits(bits, both) >> count, position + both

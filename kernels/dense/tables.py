@@ -38,8 +38,8 @@ class Tables(NamedTuple):
     """What kernels of this codec look up."""
 
     slots: NDArray[np.uint32]
-    """(models × 2048): what a state stands for: bits to the next state, extra bits << 4, token << 10, and << 16 the
-    next state but for those bits."""
+    """(models × 1024): what a state stands for: how many bits to read, how many of them lead to the next state << 8,
+    token << 12, and the next state but for those bits << 18."""
     smallest: NDArray[np.uint32]
     """A token's smallest number; 64 long, so that any six bits may index it."""
     frequencies: NDArray[np.int64]
@@ -128,7 +128,7 @@ def tables() -> Tables:
     short = ranks + np.take_along_axis(frequencies, tokens, axis=1)
     bits = PROBABILITY_BITS - np.floor(np.log2(short)).astype(np.int64)
     extra_bits = np.array([extra_bits_of(token) for token in range(TOKENS)])
-    slots = bits | extra_bits[tokens] << 4 | tokens << 10 | ((short << bits) - TOTAL) << 16
+    slots = bits + extra_bits[tokens] | bits << 8 | tokens << 12 | ((short << bits) - TOTAL) << 18
     information = np.log2(TOTAL / np.maximum(frequencies, 1))
     costs = np.where(frequencies > 0, information, information[:, ESCAPE:] + 32).T
     return Tables(
