@@ -17,6 +17,7 @@ from ..jit import inlined, kernel
 from .decoding import decode_planes
 from .encoding import Workspace, encode_values
 from .layout import (
+    ABREAST,
     CONTEXTS,
     HEADER_BYTES,
     LANES,
@@ -53,6 +54,11 @@ class Space(NamedTuple):
 def bound_bytes(chunk_bytes: int) -> int:
     """Give the most bytes that one encoded chunk of `chunk_bytes` can take."""
     return STORED_BYTES + chunk_bytes + CRC_BYTES
+
+
+def zeros(chunk_bytes: int) -> bytes:
+    """Give a chunk of zeros, without its checksum, for where one has to be written."""
+    return bytes(STORED_BYTES + chunk_bytes)
 
 
 @inlined
@@ -256,7 +262,7 @@ def decode_chunks(
 
     `ranges` is (chunks, 2): offset and length in the shard, `MISSING` for zeros; `origins_zyb` (chunks, 3) is where
     each chunk's first voxel lies in the box, negative where the chunk begins before it. `box` is (z, y, bytes of a
-    row), C-contiguous. Planes after the last that is wanted are not decoded.
+    row), C-contiguous. Planes after the last that is wanted, and those beside it, are not decoded.
     """
     depth, height, width = box.shape
     chunk_z, chunk_y, chunk_x = chunk_zyx
@@ -278,11 +284,46 @@ def decode_chunks(
         if length > np.uint64(shard.size) or offset > np.uint64(shard.size) - length:
             return BAD_RANGE, index
         source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
-        status = _decode_chunk(source, z1, item_bytes, chunk_zyx, tables, space, chunk)
+        # Planes that go side by side share the order of symbols: all of them or none.
+        planes = min(chunk_z, (z1 + ABREAST - 1) // ABREAST * ABREAST)
+        status = _decode_chunk(source, planes, item_bytes, chunk_zyx, tables, space, chunk)
         if status != OK:
             return status, index
         for z in range(z0, z1):
             for y in range(y0, y1):
                 row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0
                 copy_bytes(box.ctypes.data + ((oz + z) * height + oy + y) * width + ox + x0, row, x1 - x0)
+    return OK, -1
+
+
+@kernel
+def decode_bricks(
+    shard: Bytes,
+    ranges: NDArray[np.uint64],
+    slots: NDArray[np.int64],
+    item_bytes: int,
+    chunk_zyx: tuple[int, int, int],
+    block_bytes: int,
+    tables: Tables,
+    arena: Bytes,
+) -> tuple[int, int]:
+    """Decode chunks, and copy blocks of them into slots of an arena; give (status, index of the chunk that failed).
+
+    `ranges` is (chunks, 2): offset and length in the shard; `slots` is (chunks, blocks of a chunk), negative for a
+    block that is not wanted. `arena` is (slots, bytes of a slot).
+    """
+    chunk_bytes = chunk_zyx[0] * chunk_zyx[1] * chunk_zyx[2] * item_bytes
+    chunk = np.empty((chunk_zyx[0], chunk_zyx[1], chunk_zyx[2] * item_bytes), np.uint8)
+    origin = np.zeros((1, 3), np.int64)
+    for index in range(len(ranges)):
+        if not np.any(slots[index] >= 0):
+            continue
+        status, _ = decode_chunks(shard, ranges[index : index + 1], origin, item_bytes, chunk_zyx, tables, chunk)
+        if status != OK:
+            return status, index
+        for block in range(slots.shape[1]):
+            first = block * block_bytes
+            if slots[index, block] >= 0:
+                target = arena.ctypes.data + slots[index, block] * arena.shape[1]
+                copy_bytes(target, chunk.ctypes.data + first, min(block_bytes, chunk_bytes - first))
     return OK, -1

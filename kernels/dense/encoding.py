@@ -49,7 +49,17 @@ class Workspace(NamedTuple):
 
 @inlined
 def _number_row(
-    values: Ints, at: int, z: int, columns: int, pitch: int, plane: int, w: Ints, kind: int, shift: int, rest: Ints, out: Any
+    values: Ints,
+    at: int,
+    z: int,
+    columns: int,
+    pitch: int,
+    plane: int,
+    w: Ints,
+    kind: int,
+    shift: int,
+    rest: Ints,
+    out: Any,
 ) -> None:
     """Give one row's residuals as whole numbers."""
     weigh_plane(values, at - pitch, w, kind, (1 << shift) >> 1, rest, 0, columns)
@@ -81,7 +91,9 @@ def _tokenize(
                 if z >= planes or y < 0 or y >= rows:
                     continue
                 kind, at = min(z, 1) * 2 + min(y, 1), place_of_row(z, y, rows, pitch)
-                _number_row(space.values, at, z, columns, pitch, (rows + 2) * pitch, of_rows, kind, shift, rest, numbers)
+                _number_row(
+                    space.values, at, z, columns, pitch, (rows + 2) * pitch, of_rows, kind, shift, rest, numbers
+                )
                 before = ((z - 1) % RING) * plane_sizes + 1
                 up = (z % RING) * plane_sizes + (y - 1) * pitch + 1 if y > 0 else before
                 contexts[:] = 0

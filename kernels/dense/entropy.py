@@ -25,6 +25,7 @@ _POSITIVE = 0x7FFFFFFF
 Index = np.uint64
 """Unsigned: else Numba tests every index for being negative, and LLVM cannot make a vector loop."""
 
+
 @always_inlined
 def note_contexts(sizes: Ints, up: Any, before: Any, contexts: Ints, target: Any, columns: Any) -> None:
     """Give the contexts of one row: half octaves of a weighted sum of the sizes above and in the plane before.

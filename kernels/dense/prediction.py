@@ -88,5 +88,3 @@ def close_row(values: Ints, y: Any, at: Any, rows: Any, columns: Any, pitch: Any
     if y == rows - 1:
         for x in range(-1, columns + 1):
             values[Index(at + pitch + x)] = values[Index(at + x)]
-
-
