@@ -7,14 +7,13 @@ other bytes from pack to pack.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import Damaged
+from ..errors import InvalidArgument
 from ..kernels.downsample import halve_mean, halve_mode
 from ..storage import ome_zarr
 from ..storage.codec import LevelCodec, codec_for, codec_named
@@ -24,11 +23,8 @@ from ..storage.index import Index
 from ..storage.manifest import InstanceRecord, Manifest, StackRecord
 from ..storage.published import Published
 from ..storage.pyramid import PyramidWriter
-from .consolidate import SOFTWARE
-from .verify import find_damage
-
-Told = Callable[[int], None]
-"""Called with the received bytes of each instance that was proven."""
+from .consolidate import SOFTWARE, Told, prove
+from .report import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +44,40 @@ class Recoded:
     """The codec of each stack that has levels, by its name."""
 
 
-def recode(home: Home, index: Index, former: Published, former_bytes: int, codec: str, told: Told) -> Recoded:
+def recode(home: Home, index: Index, uid: str, codec: str, progress: Progress) -> Recoded:
     """Write a series' next generation with another codec, prove it, make it current and remove the former.
 
-    The caller holds the series' lock. Raises `InvalidArgument` for a codec that does not exist, and `Damaged` where
-    the former generation cannot be read or the new one does not rebuild to what was received: the former stays then.
+    Takes the series' lock. Raises `InvalidArgument`, `Damaged`, `Unproven`; the former generation stays then.
     """
-    manifest, name = former.manifest, codec_named(codec).name
-    uid = manifest.series_instance_uid
-    wanted = [codec_for(name, np.dtype(stack.dtype)).name for stack in manifest.stacks if stack.levels]
-    if wanted == list(_codecs(manifest).values()):
-        return Recoded(uid, manifest.generation, False, former_bytes, former_bytes, _codecs(manifest))
-    new, archived_bytes = _write(home, former, name)
-    damage = find_damage(Published(home, uid, new.generation), told)
-    if damage:
-        remove_generations(home, uid, [new.generation])
-        raise Damaged(f"a new generation was not written well, the former stays: {damage[0]}")
-    index.put(new, archived_bytes)
-    remove_generations(home, uid, [manifest.generation])
-    return Recoded(uid, new.generation, True, former_bytes, archived_bytes, _codecs(new))
+    name = codec_named(codec).name
+    with home.series_lock(uid):
+        row = index.find_series(uid)
+        if not row.generation:
+            raise InvalidArgument(f"series {uid} waits in the inbox: consolidate it first")
+        former = Published(home, uid, row.generation)
+        held, done = _codecs(former.manifest), 0
+        wanted = [codec_for(name, np.dtype(stack.dtype)).name for stack in former.manifest.stacks if stack.levels]
+        if wanted == list(held.values()):
+            return Recoded(uid, row.generation, False, row.archived_bytes, row.archived_bytes, held)
+
+        def told(size_bytes: int) -> None:
+            nonlocal done
+            done += size_bytes
+            progress("proving", done, former.manifest.received_bytes)
+
+        new, archived_bytes = _write(home, former, name, told)
+        index.put(new, archived_bytes)
+        former.release()
+        remove_generations(home, uid, [row.generation])
+        return Recoded(uid, new.generation, True, row.archived_bytes, archived_bytes, _codecs(new))
 
 
 def _codecs(manifest: Manifest) -> dict[str, str]:
     return {stack.name: stack.codec for stack in manifest.stacks if stack.levels}
 
 
-def _write(home: Home, former: Published, codec: str) -> tuple[Manifest, int]:
-    """Write and publish the generation; give its manifest, and its size in bytes."""
+def _write(home: Home, former: Published, codec: str, told: Told) -> tuple[Manifest, int]:
+    """Write, prove and publish the generation; give its manifest, and its size in bytes."""
     manifest = former.manifest
     writer = GenerationWriter(home, manifest.series_instance_uid, codec)
     try:
@@ -86,7 +89,9 @@ def _write(home: Home, former: Published, codec: str) -> tuple[Manifest, int]:
             instances=[_copy_bytes(former, number, writer) for number in range(len(manifest.instances))],
             stacks=[_write_stack(former, number, writer) for number in range(len(manifest.stacks))],
         )
-        return new, writer.publish(new)
+        writer.finish(new)
+        prove(home, writer, new, told)
+        return new, writer.publish()
     except BaseException:
         writer.abandon()
         raise

@@ -86,21 +86,23 @@ def _load(data: Bytes, item_bytes: int, is_signed: bool, shape: tuple[int, int, 
 
 @inlined
 def _save(values: Ints, item_bytes: int, shape: tuple[int, int, int], data: Bytes) -> None:
-    """Keep the low bytes of each value."""
+    """Keep the low bytes of each value; `data` has `RUN` items to spare."""
     planes, rows, columns = shape
     pitch = columns + 2
     shorts, words = data.view(np.uint16), data.view(np.int32)
     for row in range(planes * rows):
-        at, target = np.uint64(place_of_row(row // rows, row % rows, rows, pitch)), np.uint64(row * columns)
-        if item_bytes == 1:
-            for x in range(columns):
-                data[target + np.uint64(x)] = np.uint8(values[at + np.uint64(x)])
-        elif item_bytes == 2:
-            for x in range(columns):
-                shorts[target + np.uint64(x)] = np.uint16(values[at + np.uint64(x)])
-        else:
-            for x in range(columns):
-                words[target + np.uint64(x)] = values[at + np.uint64(x)]
+        for start in range(0, columns, RUN):
+            at = np.uint64(place_of_row(row // rows, row % rows, rows, pitch) + start)
+            target = np.uint64(row * columns + start)
+            if item_bytes == 1:
+                for i in range(RUN):
+                    data[target + np.uint64(i)] = np.uint8(values[at + np.uint64(i)])
+            elif item_bytes == 2:
+                for i in range(RUN):
+                    shorts[target + np.uint64(i)] = np.uint16(values[at + np.uint64(i)])
+            else:
+                for i in range(RUN):
+                    words[target + np.uint64(i)] = values[at + np.uint64(i)]
 
 
 @kernel
@@ -268,7 +270,7 @@ def decode_chunks(
     chunk_z, chunk_y, chunk_x = chunk_zyx
     row_bytes = chunk_x * item_bytes
     # Words, so that items of any size are aligned, and views of such items are whole.
-    chunk = np.empty((chunk_z * chunk_y * row_bytes + 7) // 8, np.uint64).view(np.uint8)
+    chunk = np.empty((chunk_z * chunk_y * row_bytes + RUN * item_bytes + 7) // 8, np.uint64).view(np.uint8)
     space = _make_space(chunk_zyx)
     for index in range(len(ranges)):
         oz, oy, ox = origins_zyb[index]

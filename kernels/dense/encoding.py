@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..jit import inlined, kernel
+from ..memory import bit_length
 from .entropy import keep_row, note_contexts
 from .fitting import fit_weights
 from .layout import (
@@ -131,9 +132,10 @@ def _code(space: Workspace, samples: int, models: NDArray[np.int64], tables: Tab
         if tables.frequencies[model, token] == 0:
             token = ESCAPE
         frequency, state = tables.frequencies[model, token], states[i % LANES]
-        count = 0
-        while state >> count >= 2 * frequency:
-            count += 1
+        # As many bits as leave the state between the frequency and twice that.
+        count = np.int64(bit_length(np.uint64(state)) - bit_length(np.uint64(frequency)))
+        if state >> count < frequency:
+            count -= 1
         extra = extra_bits_of(token)
         number &= (np.uint64(1) << np.uint64(extra)) - np.uint64(1)
         space.bits[i] = np.uint64(state & ((1 << count) - 1)) | (number << np.uint64(count))

@@ -120,7 +120,6 @@ def tables() -> Tables:
     frequencies = np.zeros((MODELS, TOKENS), np.int64)
     _fill_frequencies(frequencies)
     starts = np.cumsum(frequencies, axis=1) - frequencies
-    flat = frequencies.ravel()
     tokens = _spread(frequencies)
     places = np.argsort(tokens, axis=1, kind="stable")
     ranks = np.argsort(places, axis=1) - np.take_along_axis(starts, tokens, axis=1)
