@@ -85,24 +85,20 @@ def _load(data: Bytes, item_bytes: int, is_signed: bool, shape: tuple[int, int, 
 
 
 @inlined
-def _save(values: Ints, item_bytes: int, shape: tuple[int, int, int], data: Bytes) -> None:
-    """Keep the low bytes of each value; `data` has `RUN` items to spare."""
-    planes, rows, columns = shape
-    pitch = columns + 2
-    shorts, words = data.view(np.uint16), data.view(np.int32)
-    for row in range(planes * rows):
-        for start in range(0, columns, RUN):
-            at = np.uint64(place_of_row(row // rows, row % rows, rows, pitch) + start)
-            target = np.uint64(row * columns + start)
-            if item_bytes == 1:
-                for i in range(RUN):
-                    data[target + np.uint64(i)] = np.uint8(values[at + np.uint64(i)])
-            elif item_bytes == 2:
-                for i in range(RUN):
-                    shorts[target + np.uint64(i)] = np.uint16(values[at + np.uint64(i)])
-            else:
-                for i in range(RUN):
-                    words[target + np.uint64(i)] = values[at + np.uint64(i)]
+def _narrow(values: Ints, item_bytes: int, shape: tuple[int, int, int], data: Bytes) -> None:
+    """Keep the low bytes of each value, where it lies in padded planes: one long loop makes the better vectors."""
+    count = _padded_size(shape)
+    if item_bytes == 1:
+        for i in range(count):
+            data[i] = np.uint8(values[i])
+    elif item_bytes == 2:
+        shorts = data.view(np.uint16)
+        for i in range(count):
+            shorts[i] = np.uint16(values[i])
+    else:
+        words = data.view(np.int32)
+        for i in range(count):
+            words[i] = values[i]
 
 
 @kernel
@@ -197,9 +193,8 @@ def _decode_chunk(
     shape: tuple[int, int, int],
     tables: Tables,
     space: Space,
-    chunk: Bytes,
 ) -> int:
-    """Decode the first `planes` planes of one chunk into the bytes of `chunk`; every length is checked first."""
+    """Decode the first `planes` planes of one chunk into the workspace; every length is checked first."""
     if source.size < STORED_BYTES + CRC_BYTES:
         return BAD_RANGE
     body, size = source[: source.size - CRC_BYTES], shape[0] * shape[1] * shape[2] * item_bytes
@@ -208,7 +203,7 @@ def _decode_chunk(
     if body[MODE] == STORED:
         if body.size != STORED_BYTES + size:
             return BAD_HEADER
-        chunk[:size] = body[STORED_BYTES:]
+        _load(body[STORED_BYTES:], item_bytes, False, shape, space.values)
         return OK
     models, weights = np.zeros(CONTEXTS, np.uint64), np.zeros(TAPS, np.int32)
     states = np.zeros(LANES, np.uint64)
@@ -236,7 +231,6 @@ def _decode_chunk(
     # A chunk read to its end has used its last byte, and every state is what the encoder began with.
     if planes == shape[0] and (used <= bits - 8 or np.any(states)):
         return BAD_STREAM
-    _save(space.values, item_bytes, part, chunk)
     return OK
 
 
@@ -269,8 +263,9 @@ def decode_chunks(
     depth, height, width = box.shape
     chunk_z, chunk_y, chunk_x = chunk_zyx
     row_bytes = chunk_x * item_bytes
-    # Words, so that items of any size are aligned, and views of such items are whole.
-    chunk = np.empty((chunk_z * chunk_y * row_bytes + RUN * item_bytes + 7) // 8, np.uint64).view(np.uint8)
+    pitch = chunk_x + 2
+    # Words, so that items of any size are aligned.
+    items = np.empty((_padded_size(chunk_zyx) * item_bytes + 7) // 8, np.uint64).view(np.uint8)
     space = _make_space(chunk_zyx)
     for index in range(len(ranges)):
         oz, oy, ox = origins_zyb[index]
@@ -288,12 +283,13 @@ def decode_chunks(
         source = shard[np.int64(offset) : np.int64(offset) + np.int64(length)]
         # Planes that go side by side share the order of symbols: all of them or none.
         planes = min(chunk_z, (z1 + ABREAST - 1) // ABREAST * ABREAST)
-        status = _decode_chunk(source, planes, item_bytes, chunk_zyx, tables, space, chunk)
+        status = _decode_chunk(source, planes, item_bytes, chunk_zyx, tables, space)
         if status != OK:
             return status, index
+        _narrow(space.values, item_bytes, (planes, chunk_y, chunk_x), items)
         for z in range(z0, z1):
             for y in range(y0, y1):
-                row = chunk.ctypes.data + (z * chunk_y + y) * row_bytes + x0
+                row = items.ctypes.data + place_of_row(z, y, chunk_y, pitch) * item_bytes + x0
                 copy_bytes(box.ctypes.data + ((oz + z) * height + oy + y) * width + ox + x0, row, x1 - x0)
     return OK, -1
 

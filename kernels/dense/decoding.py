@@ -40,13 +40,14 @@ def decode_planes(
     """
     planes, rows, columns = shape
     pitch, room, plane_sizes = columns + 2, (columns + RUN - 1) // RUN * RUN, rows * (columns + 2) + RUN
-    of_rows, half, mask = weights_of_rows(weights, shift), (1 << shift) >> 1, Index(TOTAL - 1)
+    of_rows = weights_of_rows(weights, shift)
     contexts, numbers = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST * room, np.int32)
-    residuals, rests = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST * room, np.int32)
-    ats, lefts, own = np.zeros(ABREAST, np.int64), np.zeros(ABREAST, np.int32), np.zeros(ABREAST, np.int32)
+    rests, ats = np.zeros(ABREAST * room, np.int32), np.zeros(ABREAST, np.int64)
+    lefts, own = np.zeros(ABREAST, np.int32), np.zeros(ABREAST, np.int32)
     spare = place_of_row(planes, 0, rows, pitch)
     position, address = Index(0), np.int64(stream.ctypes.data)
-    s0, s1, s2, s3 = states[0] & mask, states[1] & mask, states[2] & mask, states[3] & mask
+    states &= Index(TOTAL - 1)
+    turn = Index(0)
     for first in range(0, planes, ABREAST):
         for step in range(rows + 2 * (ABREAST - 1)):
             for lane in range(ABREAST):
@@ -62,18 +63,19 @@ def decode_planes(
                 if z >= planes or y < 0 or y >= rows:
                     continue
                 for x in range(lane * room, lane * room + columns):
-                    slot = Index(slots[models[Index(contexts[Index(x)])] + s0])
+                    slot = Index(slots[models[Index(contexts[Index(x)])] + states[turn]])
                     state, extra, position = step_of(slot, address, position)
                     numbers[Index(x)] = np.int32(smallest[(slot >> Index(12)) & Index(63)] + extra)
-                    s0, s1, s2, s3 = s1, s2, s3, state
+                    states[turn] = state
+                    turn = (turn + Index(1)) & Index(LANES - 1)
             for lane in range(ABREAST):
                 z, y = first + lane, step - 2 * lane
                 ats[lane] = spare
                 if z < planes and 0 <= y < rows:
                     sizes_at = (z % RING) * plane_sizes + y * pitch + 1
-                    keep_row(numbers, lane * room, sizes, sizes_at, residuals, columns)
+                    keep_row(numbers, lane * room, sizes, sizes_at, shift, rests, columns)
                     at, kind = place_of_row(z, y, rows, pitch), min(z, 1) * 2 + min(y, 1)
-                    weigh_plane(values, at - pitch, of_rows, kind, half, rests, lane * room, columns)
+                    weigh_plane(values, at - pitch, of_rows, kind, rests, lane * room, columns)
                     if z > 0:
                         weigh_former(values, at - (rows + 2) * pitch, pitch, of_rows, kind, rests, lane * room, columns)
                     ats[lane], own[lane] = at, of_rows[kind, NEIGHBOURS]
@@ -85,17 +87,12 @@ def decode_planes(
             for i in range(columns):
                 x0 = Index(i)
                 x1, x2, x3 = x0 + Index(room), x0 + Index(2 * room), x0 + Index(3 * room)
-                a0 = np.int32(residuals[x0] + (np.int32(k0 * a0 + rests[x0]) >> shift))
-                a1 = np.int32(residuals[x1] + (np.int32(k1 * a1 + rests[x1]) >> shift))
-                a2 = np.int32(residuals[x2] + (np.int32(k2 * a2 + rests[x2]) >> shift))
-                a3 = np.int32(residuals[x3] + (np.int32(k3 * a3 + rests[x3]) >> shift))
+                a0 = np.int32(k0 * a0 + rests[x0]) >> shift
+                a1 = np.int32(k1 * a1 + rests[x1]) >> shift
+                a2 = np.int32(k2 * a2 + rests[x2]) >> shift
+                a3 = np.int32(k3 * a3 + rests[x3]) >> shift
                 values[v0 + x0], values[v1 + x0], values[v2 + x0], values[v3 + x0] = a0, a1, a2, a3
             for lane in range(ABREAST):
                 if ats[lane] != spare:
                     close_row(values, step - 2 * lane, ats[lane], rows, columns, pitch)
-    # Lanes take turns over the whole chunk; put each back in its place.
-    turn = planes * rows * columns % LANES
-    ends = s0, s1, s2, s3
-    for lane in range(LANES):
-        states[(turn + lane) % LANES] = ends[lane]
     return np.int64(position)

@@ -63,7 +63,8 @@ def _number_row(
     out: Any,
 ) -> None:
     """Give one row's residuals as whole numbers."""
-    weigh_plane(values, at - pitch, w, kind, (1 << shift) >> 1, rest, 0, columns)
+    rest[:] = (1 << shift) >> 1
+    weigh_plane(values, at - pitch, w, kind, rest, 0, columns)
     if z > 0:
         weigh_former(values, at - plane, pitch, w, kind, rest, 0, columns)
     own = w[kind, NEIGHBOURS]
@@ -100,7 +101,7 @@ def _tokenize(
                 contexts[:] = 0
                 if z > 0 or y > 0:
                     note_contexts(sizes, up, before + y * pitch if z > 0 else up, contexts, 0, columns)
-                keep_row(numbers, 0, sizes, (z % RING) * plane_sizes + y * pitch + 1, rest, columns)
+                keep_row(numbers, 0, sizes, (z % RING) * plane_sizes + y * pitch + 1, shift, rest, columns)
                 for x in range(columns):
                     number = np.uint32(numbers[x])
                     token = token_of(number)

@@ -42,19 +42,22 @@ def note_contexts(sizes: Ints, up: Any, before: Any, contexts: Ints, target: Any
 
 
 @always_inlined
-def keep_row(numbers: Ints, source: Any, sizes: Ints, at: Any, residuals: Ints, columns: Any) -> None:
+def keep_row(numbers: Ints, source: Any, sizes: Ints, at: Any, shift: Any, rests: Ints, columns: Any) -> None:
     """Turn one row's numbers into residuals (0, 1, 2, 3, … into 0, -1, 1, -2, …), and note how large they are.
 
-    `residuals` begin at `source` too. Sizes get an edge on either side. One loop for both: LLVM would unroll a smaller
-    one before it could make vectors of it.
+    Sizes get an edge on either side; residuals go where `rests` begin at `source` too, in units of predictions before
+    they are rounded, with half a unit to round them. One loop for both: LLVM would unroll a smaller one before it
+    could make vectors of it.
     """
+    half = (1 << shift) >> 1
     for start in range(0, columns, RUN):
         out, first = Index(at + start), Index(source + start)
         for i in range(RUN):
             x = Index(i)
             number = numbers[first + x]
             sizes[out + x] = np.int32(min(number & _POSITIVE, MAGNITUDE_MAXIMUM))
-            residuals[first + x] = np.int32(((number >> 1) & _POSITIVE) ^ -(number & 1))
+            residual = np.int32(((number >> 1) & _POSITIVE) ^ -(number & 1))
+            rests[first + x] = np.int32((residual << shift) + half)
     sizes[Index(at - 1)] = sizes[Index(at)]
     sizes[Index(at + columns)] = sizes[Index(at + columns - 1)]
 

@@ -25,7 +25,7 @@ MODELS = WEIGHTS + 2 * TAPS
 CONTEXTS = 24
 STATES = MODELS + CONTEXTS
 """Place of `LANES` uint16, the states that decoding begins with."""
-LANES = 4
+LANES = 8
 HEADER_BYTES = STATES + 2 * LANES
 STORED_BYTES = 4
 """Length of the header of a stored chunk."""

@@ -39,16 +39,16 @@ def weights_of_rows(weights: Ints, shift: int) -> Ints:
 
 
 @always_inlined
-def weigh_plane(values: Ints, up: Any, w: Ints, kind: Any, half: Any, out: Ints, out_at: Any, columns: Any) -> None:
-    """Set `out` to half a unit and the weighed row above, of which `up` is the first place."""
-    w0, w1, w2, rounding = w[kind, 0], w[kind, 1], w[kind, 2], np.int32(half)
+def weigh_plane(values: Ints, up: Any, w: Ints, kind: Any, out: Ints, out_at: Any, columns: Any) -> None:
+    """Add the weighed row above, of which `up` is the first place, to `out`."""
+    w0, w1, w2 = w[kind, 0], w[kind, 1], w[kind, 2]
     for start in range(0, columns, RUN):
         at, target = Index(up + start), Index(out_at + start)
         for i in range(RUN):
             x = Index(i)
             own, left, right = values[at + x], values[at - Index(1) + x], values[at + Index(1) + x]
             near = np.int32(w0 * own) + np.int32(w1 * left)
-            out[target + x] = np.int32(rounding + near + np.int32(w2 * right))
+            out[target + x] = np.int32(out[target + x] + near + np.int32(w2 * right))
 
 
 @always_inlined
