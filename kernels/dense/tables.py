@@ -79,7 +79,7 @@ def _add_shape(mean_in_32nds: int, is_gaussian: bool, sums: NDArray[np.uint64]) 
     step, bend = (mean * one) // (mean + np.uint64(32)), one
     if is_gaussian:
         spread = np.uint64(3) * mean * mean
-        step = (spread * one) // (spread + np.uint64(2048))
+        step = one - (one << np.uint64(11)) // (spread + np.uint64(2048))
         bend = (step * step) >> _ONE_BITS
     weights, weight = np.zeros(TOKENS, np.uint64), one
     for size in range(_LONGEST):
