@@ -151,7 +151,9 @@ PEERS = [OURS, "open", "JPEG-LS by CharLS, a slice each", "blosc2: shuffle, byte
 
 
 def _job(verb: str, volume: Volume, tiers: dict[str, Any]) -> str:
-    sizes = (f"{name.split(':')[0].split(' ')[0]} {volume.values.nbytes / tier.encode():.2f}" for name, tier in tiers.items())
+    sizes = (
+        f"{name.split(':')[0].split(' ')[0]} {volume.values.nbytes / tier.encode():.2f}" for name, tier in tiers.items()
+    )
     return f"{verb} {volume.name} ({volume.values.nbytes / 1e6:.1f} MB; {', '.join(sizes)} : 1)"
 
 

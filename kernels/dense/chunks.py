@@ -212,7 +212,7 @@ def _decode_chunk(
     if not is_sound or stream_bytes > size:
         return BAD_HEADER
     copy_bytes(space.stream.ctypes.data, body.ctypes.data + HEADER_BYTES, stream_bytes)
-    part, shift, bits = (planes, shape[1], shape[2]), np.int64(body[SHIFT]), 8 * stream_bytes
+    part, shift, bits = (planes, shape[1], shape[2]), int(body[SHIFT]), 8 * stream_bytes
     used = decode_planes(
         space.stream,
         bits,

@@ -95,4 +95,5 @@ def decode_planes(
             for lane in range(ABREAST):
                 if ats[lane] != spare:
                     close_row(values, step - 2 * lane, ats[lane], rows, columns, pitch)
-    return np.int64(position)
+    end: int = np.int64(position)
+    return end

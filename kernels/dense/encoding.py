@@ -131,7 +131,7 @@ def _code(space: Workspace, samples: int, models: NDArray[np.int64], tables: Tab
     for i in range(samples - 1, -1, -1):
         model, token, number = models[space.contexts[i]], np.int64(space.tokens[i]), np.uint64(space.numbers[i])
         if tables.frequencies[model, token] == 0:
-            token = ESCAPE
+            token = np.int64(ESCAPE)
         frequency, state = tables.frequencies[model, token], states[i % LANES]
         # As many bits as leave the state between the frequency and twice that.
         count = np.int64(bit_length(np.uint64(state)) - bit_length(np.uint64(frequency)))
@@ -153,7 +153,7 @@ def _put_bits(space: Workspace, samples: int, out: Bytes) -> None:
     held, waiting, at = 0, np.uint64(0), 0
     for i in range(samples):
         waiting |= space.bits[i] << np.uint64(held)
-        held += np.int64(space.counts[i])
+        held += int(space.counts[i])
         while held >= 8:
             out[at] = np.uint8(waiting & np.uint64(0xFF))
             waiting >>= np.uint64(8)

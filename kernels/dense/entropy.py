@@ -54,7 +54,7 @@ def keep_row(numbers: Ints, source: Any, sizes: Ints, at: Any, shift: Any, rests
         out, first = Index(at + start), Index(source + start)
         for i in range(RUN):
             x = Index(i)
-            number = numbers[first + x]
+            number: Any = numbers[first + x]
             sizes[out + x] = np.int32(min(number & _POSITIVE, MAGNITUDE_MAXIMUM))
             residual = np.int32(((number >> 1) & _POSITIVE) ^ -(number & 1))
             rests[first + x] = np.int32((residual << shift) + half)

@@ -83,12 +83,13 @@ def fit_weights(values: Ints, shape: tuple[int, int, int], weights: Ints) -> int
     """Set `weights` for the padded planes `values`; give the shift. Any weights decode: these are just good ones."""
     planes, rows, columns = shape
     weights[:TAPS] = 0
-    largest = 0
+    largest = np.int64(0)
     for z in range(planes):
         for y in range(rows):
             at = place_of_row(z, y, rows, columns + 2)
             for x in range(columns):
-                largest = max(largest, abs(np.int64(values[at + x])))
+                size = abs(np.int64(values[at + x]))
+                largest = size if size > largest else largest
     if largest >= _LARGEST:
         weights[0], weights[1] = 1, -1  # above + left - above left
         weights[FIRST_TAPS], weights[FIRST_TAPS + 1] = 1, -1

@@ -107,7 +107,8 @@ def _fill_frequencies(frequencies: NDArray[np.int64]) -> None:
         left, largest = TOTAL, 0
         for token in range(TOKENS):
             if token <= last or token == ESCAPE:
-                frequencies[model, token] = max(1, np.int64(sums[token] * np.uint64(TOTAL) // whole))
+                share = np.int64(sums[token] * np.uint64(TOTAL) // whole)
+                frequencies[model, token] = share if share > 1 else 1
                 left -= frequencies[model, token]
                 if frequencies[model, token] > frequencies[model, largest]:
                     largest = token

@@ -69,7 +69,9 @@ def with_checksum(body):
 
 def smooth(shape=(32, 32, 32), dtype="int16"):
     random = np.random.default_rng(3)
-    return (50 + np.add.outer(np.arange(shape[0]), np.arange(shape[1]))[..., None] + random.normal(0, 7, shape)).astype(dtype)
+    return (50 + np.add.outer(np.arange(shape[0]), np.arange(shape[1]))[..., None] + random.normal(0, 7, shape)).astype(
+        dtype
+    )
 
 
 @settings(max_examples=150)
@@ -145,7 +147,9 @@ def test_a_box_over_many_chunks_is_read_as_numpy_reads_it(values, data):
     across = -(-values.shape[2] // shape[2])
     ends = np.cumsum(lengths)
     ranges = [(end - n, n) if n else (blosc.MISSING, blosc.MISSING) for end, n in zip(ends, lengths, strict=True)]
-    origins = [(-start[0], n // across * shape[1] - start[1], n % across * shape[2] - start[2]) for n in range(len(ends))]
+    origins = [
+        (-start[0], n // across * shape[1] - start[1], n % across * shape[2] - start[2]) for n in range(len(ends))
+    ]
     box = np.full([b - a for a, b in zip(start, stop, strict=True)], 77, values.dtype)
 
     status, _ = decode_into(box, encoded, ranges, origins, shape)

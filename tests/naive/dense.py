@@ -117,7 +117,9 @@ def predicted(values, z, y, x, weights, shift, columns, rows):
         return values[z, min(y, rows - 1), min(x, columns - 1)]
 
     left = at(z, y, x - 1)
-    above = [(left, left, left), (at(z, y - 1, x), at(z, y - 1, x - 1), at(z, y - 1, x + 1))][y > 0] if y else [left] * 3
+    above = (
+        [(left, left, left), (at(z, y - 1, x), at(z, y - 1, x - 1), at(z, y - 1, x + 1))][y > 0] if y else [left] * 3
+    )
     if z == 0:
         taps, chosen = above, weights[:3] if y else [0, 0, 0]
     else:

@@ -122,7 +122,12 @@ def test_integers_up_to_32_bits_are_held_densely(dtype):
 def test_zarr_python_refuses_floats(tmp_path):
     with pytest.raises(InvalidArgument, match="integers of up to 32 bits"):
         zarr.create_array(
-            tmp_path, shape=(4, 4), dtype="float32", chunks=(4, 4), serializer=zarr_codec.DenseZarrCodec(), compressors=None
+            tmp_path,
+            shape=(4, 4),
+            dtype="float32",
+            chunks=(4, 4),
+            serializer=zarr_codec.DenseZarrCodec(),
+            compressors=None,
         )
 
 
