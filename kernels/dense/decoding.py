@@ -7,6 +7,8 @@ after sample, a multiplication and an addition for the left neighbour, is done f
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def decode_planes(
     smallest: NDArray[np.uint32],
     sizes: Ints,
     values: Ints,
-) -> int:
+) -> Any:
     """Fill padded planes `values` for `shape`'s planes; give the bits that were read, or -1 where they ran out.
 
     `models` holds for each context the first slot of its distribution; `states` is left as decoding ends. `stream`
@@ -95,5 +97,4 @@ def decode_planes(
             for lane in range(ABREAST):
                 if ats[lane] != spare:
                     close_row(values, step - 2 * lane, ats[lane], rows, columns, pitch)
-    end: int = np.int64(position)
-    return end
+    return np.int64(position)

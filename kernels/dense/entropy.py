@@ -38,7 +38,8 @@ def note_contexts(sizes: Ints, up: Any, before: Any, contexts: Ints, target: Any
             x = Index(i)
             own, left, right = sizes[above + x], sizes[above - Index(1) + x], sizes[above + Index(1) + x]
             total = np.float32(np.int32(4 + 2 * own + left + right + 2 * sizes[prior + x]))
-            contexts[out + x] = np.int32(min((total.view(np.int32) >> 22) - _FOUR, CONTEXTS - 1))
+            context: Any = (total.view(np.int32) >> 22) - _FOUR
+            contexts[out + x] = np.int32(min(context, CONTEXTS - 1))
 
 
 @always_inlined

@@ -8,7 +8,7 @@ import zarr
 from dicom_files import WORDS, image, rle, save, slice_values, slices
 from filmless.engine import recode as recoding
 from filmless.engine.archive import open_archive
-from filmless.errors import Damaged, InvalidArgument, NotFound
+from filmless.errors import Damaged, InvalidArgument, NotFound, Unproven
 from filmless.storage import zarr_codec
 from pydicom.uid import RLELossless
 
@@ -96,9 +96,12 @@ def test_progress_counts_every_byte_that_was_received(archive):
 
 
 def test_a_generation_that_does_not_prove_well_goes_and_the_former_stays(archive, monkeypatch):
-    monkeypatch.setattr(recoding, "find_damage", lambda *_: ["a bit is lost"])
+    def find_fault(*_):
+        raise Unproven({3: "a bit is lost"})
 
-    with pytest.raises(Damaged, match="the former stays: a bit is lost"):
+    monkeypatch.setattr(recoding, "prove", find_fault)
+
+    with pytest.raises(Unproven, match="a bit is lost"):
         archive.recode(only(archive).series_uid, "dense")
 
     assert [path.name for path in archive.root.glob("series/*/*/*")] == ["1"]
@@ -137,15 +140,42 @@ def test_a_late_instance_keeps_to_the_policy(archive, tmp_path):
 
 def test_the_policy_chooses_the_codec_of_what_comes_in(tmp_path):
     slices(tmp_path / "in", range(1, 6))
-    open_archive(tmp_path / "archive")
-    description = tmp_path / "archive" / "archive.json"
-    description.write_text(json.dumps(json.loads(description.read_text()) | {"codec": "dense"}))
-
     archive = open_archive(tmp_path / "archive")
+    archive.set_policy(codec="dense")
     archive.ingest(tmp_path / "in")
 
     assert archive.series(only(archive).series_uid).manifest.stacks[0].codec == "dense"
     assert archive.verify() == []
+
+
+def test_a_series_that_only_waits_is_refused(tmp_path):
+    (path, *_) = slices(tmp_path / "in", range(1, 3))
+    archive = open_archive(tmp_path / "archive")
+    receipt = archive.receive(path)
+
+    with pytest.raises(InvalidArgument, match="consolidate it first"):
+        archive.recode(receipt.series_instance_uid, "dense")
+
+
+def test_instances_that_wait_go_on_waiting(archive, tmp_path):
+    (path,) = slices(tmp_path / "late", [20])
+    archive.receive(path)
+
+    archive.recode(only(archive).series_uid, "dense")
+
+    assert (only(archive).waiting, only(archive).generation) == (1, 2)
+    assert archive.consolidate(quiet_s=0)[0].generation == 3
+    assert archive.verify() == []
+
+
+def test_what_was_known_on_reception_stays_known(archive, tmp_path):
+    (path,) = slices(tmp_path / "late", [20])
+    archive.receive(path, source="scanner 3")
+    archive.consolidate(quiet_s=0)
+
+    archive.recode(only(archive).series_uid, "dense")
+
+    assert "scanner 3" in {row.source for row in archive.instances_of(only(archive).series_uid)}
 
 
 def test_a_policy_that_names_no_codec_is_refused(tmp_path):
