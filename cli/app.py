@@ -12,7 +12,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import codecs, console, demo, export, ingest, receive, render, show, warm
+from . import codecs, console, demo, export, ingest, receive, recode, render, show, warm
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -34,6 +34,7 @@ app.command("info")(show.show_series)
 app.command("render")(render.render_picture)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
+app.command("recode")(recode.recode)
 app.command("codecs")(codecs.list_codecs)
 app.command("warm")(warm.warm_up)
 

@@ -18,6 +18,7 @@ from ..storage.store.series_folder import SeriesFolder
 from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
 from .reception import Given, Receipt, Reception
+from .recode import Recoded, recode
 from .recovery import recover
 from .report import IngestReport, Progress, no_progress
 from .series import Series
@@ -75,6 +76,16 @@ class Archive:
             self._reception.recover()
             uids = self._index.waiting_series(self.policy.quiet_s if quiet_s is None else quiet_s)
         return Consolidation(self._home, self._index, self._reception, progress).run(uids)
+
+    def recode(self, series: str, codec: str, progress: Progress = no_progress) -> Recoded:
+        """Move a series to another codec ("open" or "dense"), as a new generation that is proven before it counts.
+
+        Raises `NotFound`, `InvalidArgument` for a codec that does not exist or a series that only waits in the inbox,
+        `Damaged` where the series cannot be read, and `Unproven` where the new generation is not sound; the former
+        stays then.
+        """
+        uid = self._index.find_series(series).series_uid
+        return recode(self._home, self._index, uid, codec, progress)
 
     def recover(self) -> list[str]:
         """Finish, or take back, what processes that died left half-done; give what cannot be read.

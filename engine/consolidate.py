@@ -20,6 +20,7 @@ from ..errors import BadSources, FormatError, Unproven
 from ..kernels.downsample import halve_mean, halve_mode
 from ..kernels.sha256 import sha256_of_each
 from ..storage import ome_zarr, pool
+from ..storage.codec import codec_for
 from ..storage.fail import reached
 from ..storage.generation import GenerationWriter
 from ..storage.home import Home
@@ -68,7 +69,7 @@ def consolidate(
             if manifest is not None:
                 writer.finish(manifest)
                 if proves:
-                    _prove(home, writer, manifest)
+                    prove(home, writer, manifest)
                 reasons = undecodable | without_pixels
                 warnings = [f"{sources[n].name}: kept, not expanded: {reason}" for n, reason in reasons.items()]
                 return manifest, writer.publish(), warnings
@@ -85,13 +86,13 @@ def _as_bytes(instance: Instance) -> Instance:
     return dataclasses.replace(instance, pixels=None, pixel_span=None, frames=None)
 
 
-def _prove(home: Home, writer: GenerationWriter, manifest: Manifest) -> None:
+def prove(home: Home, writer: GenerationWriter, manifest: Manifest, told: Told = lambda _: None) -> None:
     """Rebuild every instance from what was written; raises `Unproven` naming those that are not what was received."""
     # What was written goes to the disk meanwhile: it has to before it is published.
     with ThreadPoolExecutor(1, thread_name_prefix="filmless-flush") as other:
         flushing = other.submit(writer.flush)
         published = Published(home, manifest.series_instance_uid, manifest.generation, writer.folder)
-        faults = find_unlike(published)
+        faults = find_unlike(published, told)
         flushing.result()
     if faults:
         raise Unproven(faults)
@@ -146,7 +147,8 @@ class _Work:
         if not plan.is_expanded:
             self._take_without_frames(list(dict.fromkeys(number for number, _ in plan.members)), plan)
         dtype = plan.description.stored_dtype.name
-        return StackRecord(name, plan.times_slices, dtype, levels, plan.members, plan.meaning())
+        codec = codec_for(self._writer.codec, plan.description.stored_dtype).name
+        return StackRecord(name, plan.times_slices, dtype, levels, plan.members, plan.meaning(), codec)
 
     def _write_pyramid(self, name: str, plan: StackPlan) -> list[LevelShape]:
         description, (times, slices) = plan.description, plan.times_slices
@@ -161,7 +163,8 @@ class _Work:
             levels = levels[:1]
         folder = self._writer.folder / f"{name}.ome.zarr"
         halve = halve_mode if plan.has_labels else halve_mean
-        pyramid = PyramidWriter(folder, levels, description.stored_dtype, halve)
+        codec = codec_for(self._writer.codec, description.stored_dtype)
+        pyramid = PyramidWriter(folder, levels, description.stored_dtype, halve, codec)
         try:
             self._fill(pyramid, plan)
             self._writer.add_files(pyramid.close())
@@ -177,7 +180,14 @@ class _Work:
         method = "mode" if plan.has_labels else "mean"
         dtype = plan.description.stored_dtype
         described = ome_zarr.describe(
-            name, levels, dtype, plan.spacing_mm_zyx, method, extra, is_placed=plan.has_spacing
+            name,
+            levels,
+            dtype,
+            plan.spacing_mm_zyx,
+            method,
+            extra,
+            is_placed=plan.has_spacing,
+            codec=codec_for(self._writer.codec, dtype),
         )
         for path, data in described:
             self._writer.write(Path(f"{name}.ome.zarr") / path, data)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ..errors import Damaged, FilmlessError, InvalidArgument
 from ..kernels import blosc
 from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
-from . import bricks, foresight, native, pool
+from . import bricks, foresight, pool
 from .bricks import BrickCache
+from .codec import OPEN, LevelCodec
 from .shape import LevelShape
 from .shard import Shard
 from .store.place import Place
@@ -44,11 +45,17 @@ class StoredArray:
     """A published level, axes (t, c, z, y, x)."""
 
     def __init__(
-        self, folder: Place, level: LevelShape, dtype: np.dtype[np.generic], identity: Hashable = None
+        self,
+        folder: Place,
+        level: LevelShape,
+        dtype: np.dtype[np.generic],
+        identity: Hashable = None,
+        codec: LevelCodec = OPEN,
     ) -> None:
         """Name the level; `identity` names its stored values for ever, and lets them be cached."""
         self.folder = folder
         self.identity = identity
+        self.codec = codec
         self.level = level
         self.dtype = dtype
         self._shards: dict[tuple[int, ...], Shard] = {}
@@ -187,6 +194,8 @@ class StoredVolume:
         z = part.cells[:, 0] * depth
         first = np.maximum(start[0] - z, 0) * slice_bytes // block_bytes
         last = -(-np.minimum(stop[0] - z, depth) * slice_bytes // block_bytes)
+        if self._array.codec.decodes_whole_chunks:
+            first, last = np.zeros_like(first), np.full_like(last, -(-chunk_bytes // block_bytes))
         grid = [-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True)]
         flat = (part.cells[:, 0] * grid[1] + part.cells[:, 1]) * grid[2] + part.cells[:, 2]
         places = bricks.wanted_places(flat, -(-chunk_bytes // block_bytes), first, last)
@@ -222,15 +231,8 @@ class StoredVolume:
         slots = slots[lacking]
 
         def decode(chosen: slice, gathered: Bytes, ranges: Ranges) -> tuple[int, int]:
-            sizes = self.dtype.itemsize, self._chunk_bytes, self._block_bytes
-            return blosc.decode_bricks(
-                gathered,
-                np.ascontiguousarray(ranges[chosen]),
-                np.ascontiguousarray(slots[chosen]),
-                *sizes,
-                native.decompressor(),
-                cache.arena,
-            )
+            own = np.ascontiguousarray(ranges[chosen]), np.ascontiguousarray(slots[chosen])
+            return self._array.codec.decode_bricks(gathered, *own, self._array.level, self.dtype, cache.arena)
 
         self._with_bytes(part, part.shard.gather(part.ranges), decode)
 
@@ -256,22 +258,10 @@ class StoredVolume:
 
     def _decode(self, part: _Touched, gathered: tuple[Bytes, Ranges], out: NDArray[np.generic]) -> None:
         """Decode chunks straight into a box."""
-        item_bytes = self.dtype.itemsize
-        z, y, x = self.chunk_shape
-        chunk_zyb = (z, y, x * item_bytes)
-        origins = part.origins * np.array([1, 1, item_bytes])
 
         def decode(chosen: slice, gathered: Bytes, ranges: Ranges) -> tuple[int, int]:
-            return blosc.decode_chunks(
-                gathered,
-                np.ascontiguousarray(ranges[chosen]),
-                np.ascontiguousarray(origins[chosen]),
-                item_bytes,
-                chunk_zyb,
-                self._block_bytes,
-                native.decompressor(),
-                out.view(np.uint8),
-            )
+            own = np.ascontiguousarray(ranges[chosen]), part.origins[chosen]
+            return self._array.codec.decode(gathered, *own, self._array.level, out)
 
         self._with_bytes(part, gathered, decode)
 

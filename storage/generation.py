@@ -29,7 +29,9 @@ CODESTREAMS = "codestreams.pack"
 class GenerationWriter:
     """The next generation of a series while it is being written."""
 
-    def __init__(self, home: Home, series_uid: str) -> None:
+    def __init__(self, home: Home, series_uid: str, codec: str | None = None) -> None:
+        """Begin a generation whose stacks get a codec, the one of the archive's policy where none is named."""
+        self.codec = home.policy.codec if codec is None else codec
         self._store, self._series_uid = home.store, series_uid
         series_folder = home.series_folder(series_uid)
         series_folder.mkdir(parents=True, exist_ok=True)

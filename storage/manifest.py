@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Damaged
+from .codec import CODECS, OPEN
 from .shape import LevelShape
 from .store.place import Place
 
@@ -67,6 +68,8 @@ class StackRecord:
     frames: list[tuple[int, int]]
     """(instance, frame) of each slice, time point after time point."""
     meaning: dict[str, Any]
+    codec: str = "open"
+    """How the levels' chunks are compressed: see `storage.codec`."""
 
     @property
     def folder(self) -> str:
@@ -130,5 +133,7 @@ def _stack(value: dict[str, Any]) -> StackRecord:
     levels = [LevelShape(**{key: tuple(numbers) for key, numbers in level.items()}) for level in value["levels"]]
     frames = [(instance, frame) for instance, frame in value["frames"]]
     np.dtype(value["dtype"])  # an unknown type is a TypeError here rather than at the first read
+    if value.get("codec", OPEN.name) not in CODECS:
+        raise ValueError(f"the codec {value['codec']!r} is not known: update Filmless")
     times, slices = value["shape"]
     return StackRecord(**(value | {"levels": levels, "frames": frames, "shape": (times, slices)}))

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .pyramid import COMPRESSION_LEVEL
+from .codec import OPEN, LevelCodec
 from .shape import LevelShape
+
+GROUP = "zarr.json"
+"""The pyramid's own metadata, in its folder."""
 
 _AXES: tuple[dict[str, str], ...] = (
     {"name": "t", "type": "time"},
@@ -33,6 +36,7 @@ def describe(
     extra: dict[str, Any],
     *,
     is_placed: bool = True,
+    codec: LevelCodec = OPEN,
 ) -> Iterator[tuple[Path, bytes]]:
     """Give each metadata file's path below the pyramid's folder, and its bytes.
 
@@ -50,9 +54,17 @@ def describe(
         "metadata": {"method": "filmless", "description": f"2x box {method} of the stored values"},
     }
     attributes = {"ome": {"version": "0.5", "multiscales": [multiscale]}, "filmless": extra}
-    yield Path("zarr.json"), _json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+    yield Path(GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+    yield from describe_levels(levels, dtype, codec)
+
+
+def describe_levels(
+    levels: list[LevelShape], dtype: np.dtype[np.generic], codec: LevelCodec
+) -> Iterator[tuple[Path, bytes]]:
+    """Give the metadata of the levels' arrays alone."""
+    names = [_AXES[axis]["name"] for axis in levels[0].axes]
     for n, level in enumerate(levels):
-        yield Path(str(n), "zarr.json"), _json(_array(level, dtype, [axis["name"] for axis in axes]))
+        yield Path(str(n), "zarr.json"), _json(_array(level, dtype, names, codec))
 
 
 def _dataset(n: int, level: LevelShape, spacing_mm_zyx: tuple[float, float, float]) -> dict[str, Any]:
@@ -66,18 +78,10 @@ def _dataset(n: int, level: LevelShape, spacing_mm_zyx: tuple[float, float, floa
     return {"path": str(n), "coordinateTransformations": transformations}
 
 
-def _array(level: LevelShape, dtype: np.dtype[np.generic], names: list[str]) -> dict[str, Any]:
-    blosc = {
-        "cname": "zstd",
-        "clevel": COMPRESSION_LEVEL,
-        "shuffle": "shuffle" if dtype.itemsize > 1 else "noshuffle",
-        "typesize": dtype.itemsize,
-        "blocksize": level.block_bytes(dtype.itemsize),
-    }
-    little = {"name": "bytes", "configuration": {"endian": "little"}} if dtype.itemsize > 1 else {"name": "bytes"}
+def _array(level: LevelShape, dtype: np.dtype[np.generic], names: list[str], codec: LevelCodec) -> dict[str, Any]:
     sharding = {
         "chunk_shape": level.without_missing_axes(level.chunk),
-        "codecs": [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}],
+        "codecs": [*codec.describe(level, dtype), {"name": "crc32c"}],
         "index_codecs": [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}],
         "index_location": "end",
     }

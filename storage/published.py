@@ -12,12 +12,15 @@ import numpy as np
 
 from ..errors import Damaged, InvalidArgument
 from .array import StoredArray
+from .codec import codec_named
 from .generation import CODESTREAMS, HEADERS, read_manifest
 from .home import Home
 from .lease import lease
 from .manifest import Manifest
+from .ome_zarr import GROUP
 from .pack import GroupedPack, Pack
 from .store.place import Place
+from .store.reading import read_whole
 from .store.series_folder import MANIFEST
 
 
@@ -68,6 +71,10 @@ class Published:
             raise InvalidArgument(f"codestream {number} of {record.codestreams} of {record.sop_instance_uid}")
         return self._codestreams.read(record.first_codestream + number)
 
+    def group_metadata(self, stack: int) -> bytes:
+        """Give the bytes of a stack's OME-Zarr group metadata; raises `Damaged` or `Superseded`."""
+        return read_whole(self.folder / self.manifest.stacks[stack].folder / GROUP)
+
     def array(self, stack: int, level: int = 0) -> StoredArray:
         """Give one level of a stack."""
         record = self.manifest.stacks[stack]
@@ -76,5 +83,7 @@ class Published:
         if (stack, level) not in self._arrays:
             path = self.folder / record.folder / str(level)
             identity = (self.identity, stack, level, record.levels[level].chunk)
-            self._arrays[stack, level] = StoredArray(path, record.levels[level], np.dtype(record.dtype), identity)
+            self._arrays[stack, level] = StoredArray(
+                path, record.levels[level], np.dtype(record.dtype), identity, codec_named(record.codec)
+            )
         return self._arrays[stack, level]

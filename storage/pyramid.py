@@ -6,7 +6,6 @@ level above. So every voxel is read once and each level is made while the finer 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,24 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
-from ..kernels import blosc
-from . import native, pool
+from . import pool
 from .array import chunk_key
+from .codec import OPEN, LevelCodec
 from .shape import LevelShape
 from .shard import ShardWriter
 
 Halve = Callable[..., NDArray[np.generic]]
 """`halve(slab, axes=(z, y, x))`: `kernels.downsample.halve_mean`, or `halve_mode` for labels."""
 
-COMPRESSION_LEVEL = 1
-"""zstd's level: higher ones cost several times the time for about 2 % of the size on noisy CT."""
-
 
 class PyramidWriter:
     """Writes all levels of one stack below `folder`; call `append` with slices in order, then `close`."""
 
-    def __init__(self, folder: Path, levels: list[LevelShape], dtype: np.dtype[np.generic], halve: Halve) -> None:
-        self._levels = [_LevelWriter(folder / str(n), level, dtype) for n, level in enumerate(levels)]
+    def __init__(
+        self,
+        folder: Path,
+        levels: list[LevelShape],
+        dtype: np.dtype[np.generic],
+        halve: Halve,
+        codec: LevelCodec = OPEN,
+    ) -> None:
+        self._levels = [_LevelWriter(folder / str(n), level, dtype, codec) for n, level in enumerate(levels)]
         for finer, coarser in zip(self._levels[:-1], self._levels[1:], strict=True):
             finer.feed(coarser, halve)
 
@@ -62,8 +65,8 @@ class PyramidWriter:
 class _LevelWriter:
     """One level: a slab being filled, an open shard, and the coarser level it feeds."""
 
-    def __init__(self, folder: Path, level: LevelShape, dtype: np.dtype[np.generic]) -> None:
-        self._folder, self._level, self._dtype = folder, level, dtype
+    def __init__(self, folder: Path, level: LevelShape, dtype: np.dtype[np.generic], codec: LevelCodec) -> None:
+        self._folder, self._level, self._dtype, self._codec = folder, level, dtype, codec
         self._channels, self._depth = level.shape[1], level.shape[2]
         self._slab = np.empty((self._channels, level.chunk[2], *level.shape[3:]), dtype)
         self._t = self._z = 0  # of the slab's first slice
@@ -127,8 +130,7 @@ class _LevelWriter:
 
     def _encoding_buffers(self) -> list[NDArray[np.uint8]]:
         """Make an output buffer for each thread's run of a slab's chunks; they serve every slab."""
-        chunk_bytes = math.prod(self._level.chunk) * self._dtype.itemsize
-        bound = blosc.bound_bytes(chunk_bytes, self._level.block_bytes(self._dtype.itemsize))
+        bound = self._codec.bound_bytes(self._level, self._dtype)
         return [np.empty((last - first) * bound, np.uint8) for first, last in pool.split(self._chunks_across())]
 
     def _chunks_across(self) -> int:
@@ -137,17 +139,11 @@ class _LevelWriter:
 
     def _encode(self, slab: NDArray[np.generic], channel: int) -> None:
         """Encode one channel of a slab on the pool and append its chunks to the shard."""
-        item_bytes = self._dtype.itemsize
-        z, y, x = self._level.chunk[2:]
-        form = item_bytes, (z, y, x * item_bytes)
-        block_bytes = self._level.block_bytes(item_bytes)
 
         def encode_run(job: tuple[tuple[int, int], NDArray[np.uint8]]) -> tuple[int, NDArray[np.int64]]:
             (first, last), out = job
             lengths = np.zeros(last - first, np.int64)
-            compressor = native.compressor(COMPRESSION_LEVEL)
-            used = blosc.encode_chunks(slab.view(np.uint8), *form, first, last, block_bytes, compressor, out, lengths)
-            return used, lengths
+            return self._codec.encode(slab, self._level, (first, last), out, lengths), lengths
 
         runs = pool.split(self._chunks_across())
         results = pool.run_all(encode_run, list(zip(runs, self._buffers, strict=True)))

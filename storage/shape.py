@@ -46,9 +46,13 @@ class LevelShape:
         """Keep of five values those of the Zarr array's axes."""
         return tuple(values[axis] for axis in self.axes)
 
+    def chunk_bytes(self, item_bytes: int) -> int:
+        """Bytes of one inner chunk."""
+        return math.prod(self.chunk) * item_bytes
+
     def block_bytes(self, item_bytes: int) -> int:
         """Bytes that Blosc compresses as one."""
-        return min(BLOCK_BYTES, math.prod(self.chunk) * item_bytes)
+        return min(BLOCK_BYTES, self.chunk_bytes(item_bytes))
 
     def slabs_together(self, item_bytes: int) -> int:
         """Slabs, a chunk deep each, whose chunks lie together; frames that are looked at one by one lie apart."""
