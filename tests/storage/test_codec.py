@@ -40,7 +40,7 @@ def write(folder, values, levels):
 
 
 def read(folder, level, dtype):
-    array = StoredArray(folder, level, np.dtype(dtype), DENSE)
+    array = StoredArray(folder, level, np.dtype(dtype), codec=DENSE)
     times, channels, *shape = level.shape
     boxes = [array.volume(t, c).read_box((0, 0, 0), tuple(shape)) for t in range(times) for c in range(channels)]
     return np.stack(boxes).reshape(level.shape)
@@ -60,11 +60,12 @@ def test_zarr_python_and_we_read_the_values_that_were_written(tmp_path, shape, d
         np.testing.assert_array_equal(by_zarr.reshape(expected.shape), expected)
 
 
-def test_every_plane_of_a_chunk_can_be_read_alone(tmp_path):
+@pytest.mark.parametrize("identity", [None, "dense, through the cache"])
+def test_every_plane_of_a_chunk_can_be_read_alone(tmp_path, identity):
     values = noisy((1, 1, 70, 40, 33))
     (level, *_) = levels = planned(values)
     write(tmp_path, values, levels)
-    volume = StoredArray(tmp_path / "0", level, values.dtype, DENSE).volume()
+    volume = StoredArray(tmp_path / "0", level, values.dtype, identity, DENSE).volume()
 
     for z in range(70):
         np.testing.assert_array_equal(volume.read_box((z, 0, 0), (z + 1, 40, 33))[0], values[0, 0, z])
