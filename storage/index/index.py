@@ -25,9 +25,9 @@ from ..rows import INBOX, InboxRow, InstanceRow, Outcome
 from . import writing
 from .database import Contended, Database, PostgresServer, SqliteFile
 from .hot import hot
-from .matching import Asked, question
+from .matching import LAST, Asked, question
 from .schema import REVISION, instances, metadata, series, stacks, studies
-from .search import Answer, search, statement_of
+from .search import Answer, search, statement_of, within
 from .writing import held_instances, names_of, short_id
 
 _ATTEMPTS = 8
@@ -210,8 +210,7 @@ class Index:
         if not name:
             raise InvalidArgument("name a series by its UID or the short id that `filmless ls` shows")
         chosen = select(*_SERIES_COLUMNS).select_from(_SERIES_OF_STUDIES)
-        last = name + "\U0010ffff"
-        begins = or_(series.c.series_uid.between(name, last), series.c.short_id.between(name, last))
+        begins = or_(*(within(column, name, name + LAST) for column in (series.c.series_uid, series.c.short_id)))
         with self._reading() as connection:
             found = _series_rows(connection, chosen.where(series.c.series_uid == name))
             found = found or _series_rows(connection, chosen.where(begins).limit(2))

@@ -24,7 +24,8 @@ _WORD_ENDS = re.compile(r"[\s^=,*?]+")
 WORD_STARTS = "[ ^-]"
 """What a word comes after, where it does not begin a term."""
 _NO_WILDCARDS = frozenset({"DA", "TM", "DT", "UI", "IS", "US", "DS"})
-_LAST = "\U0010ffff"
+LAST = "\U0010ffff"
+"""What sorts behind whatever a text goes on with."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _condition(key: Key, part: str, *, fuzzy: bool) -> Condition:
     if key.vr in ("DA", "TM", "DT"):
         return Between(*_range(key, part))
     if fuzzy and key.vr not in _NO_WILDCARDS:
-        words = tuple(word for word in _WORD_ENDS.split(fold(part).replace("_", " ")) if word)
+        words = tuple(word for word in _WORD_ENDS.split(fold(part)) if word)
         if words:
             return HasWords(words)
     if key.vr not in _NO_WILDCARDS and _WILDCARDS.search(part):
@@ -201,7 +202,7 @@ def _range(key: Key, part: str) -> tuple[str, str]:
         return date_of(low) or "0", date_of(high) or "9"
     if key.vr == "TM":
         return (time_of(low) if low else "0"), (last_time_of(high) if high else "9")
-    return low or "0", f"{high or '9'}{_LAST}"
+    return low or "0", f"{high or '9'}{LAST}"
 
 
 def _is_bound(vr: str, text: str) -> bool:
@@ -218,7 +219,7 @@ def _moment(earlier: str, dates: list[str], later: str, times: list[str]) -> Bet
     first_date, last_date = _range(KEYS[earlier], dates[0])
     first_time, last_time = _range(KEYS[later], times[0])
     low = moment_of(first_date, first_time) if first_time != "0" else first_date
-    high = f"{last_date}{last_time}" if last_time != "9" else f"{last_date}{_LAST}"
+    high = f"{last_date}{last_time}" if last_time != "9" else f"{last_date}{LAST}"
     return Between(low, high)
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from ..keys import AVAILABILITY, COUNTS, KEYS, LEVELS, MODALITIES, SOP_CLASSES, UNIQUE_KEYS, Level, of_instance
-from .matching import WORD_STARTS, Between, Condition, HasWords, Like, OneOf, Question, literals
+from .matching import LAST, WORD_STARTS, Between, Condition, HasWords, Like, OneOf, Question, literals
 from .schema import instances, patients, series, series_terms, studies, study_terms
 from .terms import terms_of
 
@@ -146,18 +146,23 @@ def _met(connection: Connection, terms: Table, condition: Condition) -> ColumnEl
             texts, exacts = zip(*forms, strict=True)
             return and_(terms.c.text.in_(texts), terms.c.exact.in_(exacts))
         case Between(low, high):
-            return terms.c.text.between(low, high)
+            return within(terms.c.text, low, high)
         case Like():
             return _like(connection, terms, condition)
         case HasWords(words):
             return and_(true(), *(_has_word(connection, terms, word) for word in words))
 
 
+def within(column: ColumnElement[str], low: str, high: str) -> ColumnElement[bool]:
+    """Compare with both ends; PostgreSQL takes no collation within BETWEEN."""
+    return and_(column >= low, column <= high)
+
+
 def _like(connection: Connection, terms: Table, like: Like) -> ColumnElement[bool]:
     starts, others = literals(like)
     found = [_pattern(connection, terms.c.text, like.text), _pattern(connection, terms.c.exact, like.exact)]
     if starts:
-        found.append(terms.c.text.between(starts, starts + "\U0010ffff"))
+        found.append(within(terms.c.text, starts, starts + LAST))
     elif pieces := [piece for piece in others if len(piece) >= _TRIGRAM]:
         found += _containing(connection, terms, pieces)
     return and_(*found)

@@ -331,7 +331,8 @@ def _describe_study(connection: Connection, identity: int) -> None:
     if text == study.attributes:
         return
     patient = _patient(connection, study.study_uid, attributes)
-    moment = moment_of(attributes.get("StudyDate", ""), attributes.get("StudyTime", ""))
+    date = attributes.get("StudyDate", "")
+    moment = moment_of(date, attributes.get("StudyTime", "")) if date else ""
     values = {"patient_id": patient, "moment": moment, "attributes": text}
     connection.execute(update(studies).where(studies.c.id == identity).values(values))
     _put_terms(connection, study_terms, identity, terms_of(attributes, _STUDY_TERMS))
