@@ -46,9 +46,7 @@ _UNSIGNED_SHORT_MAXIMUM = 0xFFFF
 _HELD_ELSEWHERE = frozenset(
     {"SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated"}
 )
-_ATTRIBUTES = {
-    key.tag: key.keyword for key in KEYS.values() if not key.sequence and key.keyword not in _HELD_ELSEWHERE
-}
+_ATTRIBUTES = {key.tag: key.keyword for key in KEYS.values() if not key.sequence and key.keyword not in _HELD_ELSEWHERE}
 _NESTED: dict[int, list[Key]] = {}
 for _key in KEYS.values():
     if _key.sequence:

@@ -50,7 +50,7 @@ class Database(Protocol):
         ...
 
     def writing(self, names: Iterable[str] | None) -> AbstractContextManager[Connection]:
-        """Give a connection that alone writes what these names stand for, or everything (None); durable when it ends."""
+        """Give a connection that alone writes what these names stand for, or everything (None); durable at the end."""
         ...
 
     def revision(self) -> str:
@@ -72,7 +72,11 @@ class SqliteFile:
             "sqlite://",
             creator=self._connect,
             paramstyle="named",
-            **({"poolclass": QueuePool, "pool_size": _SAVED_CONNECTIONS, "max_overflow": -1} if is_writable else {"poolclass": NullPool}),
+            **(
+                {"poolclass": QueuePool, "pool_size": _SAVED_CONNECTIONS, "max_overflow": -1}
+                if is_writable
+                else {"poolclass": NullPool}
+            ),
         )
         event.listen(self.engine, "connect", self._remember)
         event.listen(self.engine, "checkout", self._check)
@@ -113,7 +117,7 @@ class SqliteFile:
             yield connection
 
     @contextmanager
-    def writing(self, names: Iterable[str] | None) -> Iterator[Connection]:  # noqa: ARG002 - one writer at a time
+    def writing(self, names: Iterable[str] | None) -> Iterator[Connection]:  # one writer at a time
         """Give a connection that alone writes."""
         with self.locked(), self.changing() as connection:
             yield connection
@@ -155,7 +159,9 @@ class SqliteFile:
 
         Only while holding the lock. The journals of the former file would be played back into the new one.
         """
-        part = SqliteFile(self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"), is_writable=True)
+        part = SqliteFile(
+            self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"), is_writable=True
+        )
         try:
             part.path.touch()
             with part.engine.connect() as connection:
@@ -189,7 +195,9 @@ class PostgresServer:
         except (exc.ArgumentError, exc.NoSuchModuleError) as problem:
             raise InvalidArgument(f"index {url!r}: give postgresql://user@host/database ({problem})") from problem
         except ImportError as problem:
-            raise InvalidArgument(f"a PostgreSQL index needs psycopg: pip install 'filmless[postgresql]' ({problem})") from problem
+            raise InvalidArgument(
+                f"a PostgreSQL index needs psycopg: pip install 'filmless[postgresql]' ({problem})"
+            ) from problem
         self._name = parsed.render_as_string(hide_password=True)
         event.listen(self.engine, "connect", lambda _, record: record.info.update(process=os.getpid()))
         event.listen(self.engine, "checkout", _check_process)
@@ -263,5 +271,3 @@ def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
         if getattr(cause, "sqlstate", None) in _CONTENTION:
             raise Contended(told) from problem
         raise FilmlessError(told) from problem
-
-

@@ -24,7 +24,7 @@ class Hot:
 
     def __init__(self, connection: Connection) -> None:
         self._cursor: Any = connection.connection.cursor()
-        self._texts = _texts(connection.dialect.name)
+        self._texts = _texts(connection.dialect)
         self._is_server = connection.dialect.name == "postgresql"
 
     def held(self, sop_uids: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -52,8 +52,8 @@ def hot(connection: Connection) -> Hot:
 
 
 @lru_cache
-def _texts(name: str) -> dict[str, str]:
-    dialect: Dialect = postgresql.psycopg.dialect() if name == "postgresql" else sqlite.dialect(paramstyle="named")
+def _texts(dialect: Dialect) -> dict[str, str]:
+    name = dialect.name
     uids = bindparam("uids", type_=ARRAY(Text) if name == "postgresql" else Text())
     if name == "postgresql":
         among = instances.c.sop_uid == func.any(uids)

@@ -307,9 +307,9 @@ _SERIES_COLUMNS = (
     series.c.archived_bytes,
     series.c.attributes,
 )
-_INSTANCES = select(instances, series.c.series_uid, studies.c.study_uid, series.c.attributes.label("shared")).select_from(
-    instances.join(_SERIES_OF_STUDIES, instances.c.series_id == series.c.id)
-)
+_INSTANCES = select(
+    instances, series.c.series_uid, studies.c.study_uid, series.c.attributes.label("shared")
+).select_from(instances.join(_SERIES_OF_STUDIES, instances.c.series_id == series.c.id))
 
 
 def _migrate() -> Any:
@@ -354,7 +354,7 @@ def _answers(file: SqliteFile) -> bool:
 
 def _add_missed(connection: Connection, surveyed: Sequence[SeriesFolder]) -> CaughtUp:
     listed = connection.execute(select(series.c.series_uid, series.c.generation))
-    known = {uid: generation for uid, generation in listed}
+    known = {row[0]: row[1] for row in listed}
     missed = [s for s in surveyed if s.generations and known.get(s.uid) != s.generations[-1]]
     added, unreadable = 0, []
     for found in missed:
@@ -378,13 +378,14 @@ def _series_rows(connection: Connection, statement: Select[Any]) -> list[SeriesR
         waiting = waiting.where(instances.c.series_id.in_(identities))
     for identity, summary in connection.execute(listed):
         summaries.setdefault(identity, []).append(summary)
-    counts = {identity: count for identity, count in connection.execute(waiting.group_by(instances.c.series_id))}
+    counts = {row[0]: row[1] for row in connection.execute(waiting.group_by(instances.c.series_id))}
     return [_series_row(row, summaries.get(row[0], []), counts.get(row[0], 0)) for row in rows]
 
 
 def _series_row(row: Any, summaries: list[str], waiting: int) -> SeriesRow:
     try:
-        return SeriesRow(*row[1:-1], stacks=summaries, attributes=json.loads(row[-1]), waiting=waiting)
+        figures: Sequence[Any] = row[1:-1]
+        return SeriesRow(*figures, summaries, json.loads(row[-1]), waiting)  # type: ignore[call-arg]
     except ValueError as problem:
         raise Damaged(f"the index holds a row that is no series ({problem}): run `filmless reindex`") from problem
 

@@ -107,7 +107,7 @@ def _conditions(connection: Connection, asked: Question) -> list[ColumnElement[b
     """Give what the tables `studies`, and `series` where it is a level, must fulfil; an instance's own keys are not in
     it, but for those that name its series.
     """
-    found = []
+    found: list[ColumnElement[bool]] = []
     for tag, alternatives in asked.conditions.items():
         key = _TAGS[abs(tag)]
         if key.keyword in _COLUMNS:
@@ -183,7 +183,9 @@ def _containing(connection: Connection, terms: Table, pieces: list[str]) -> list
         return []
     phrases = " AND ".join('"{}"'.format(piece.replace('"', '""')) for piece in pieces)
     words = f"{terms.name}_words"
-    rows = select(literal_column("rowid")).select_from(text(words)).where(literal_column(words).op("MATCH")(phrases))
+    rows: Select[Any] = (
+        select(literal_column("rowid")).select_from(text(words)).where(literal_column(words).op("MATCH")(phrases))
+    )
     return [terms.c.id.in_(rows)]
 
 
@@ -202,9 +204,7 @@ def _globbed(literal: str) -> str:
 
 def _instances(connection: Connection, asked: Question) -> Iterator[Answer]:
     """Give instances that match, series after series; their own keys are matched here, one by one."""
-    own = {
-        tag: alternatives for tag, alternatives in asked.conditions.items() if _TAGS[abs(tag)].level == "instance"
-    }
+    own = {tag: alternatives for tag, alternatives in asked.conditions.items() if _TAGS[abs(tag)].level == "instance"}
     keywords = frozenset(_TAGS[abs(tag)].keyword for tag in own)
     columns = instances.c.sop_uid, instances.c.sop_class_uid, instances.c.number, instances.c.attributes
     for row in connection.execute(statement_of(connection, asked)).all():

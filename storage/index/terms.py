@@ -1,6 +1,6 @@
-"""Terms: what the index keeps of an attribute's value to find it by.
+r"""Terms: what the index keeps of an attribute's value to find it by.
 
-A value with several parts (`\\`), or a person name with several component groups (`=`), has one term for each; whoever
+A value with several parts (`\`), or a person name with several component groups (`=`), has one term for each; whoever
 matches any of them matches. A term has two forms, `text`, folded, by which it is looked up, and `exact`, by which
 matching that is sensitive to case is decided (PS3.4 C.2.2.2.1). Person names have only the folded form.
 """

@@ -241,7 +241,7 @@ def _study(connection: Connection, uid: str, attributes: Mapping[str, str]) -> i
     """Find a study, or add it; `attributes` name its patient until it is described."""
     found = connection.execute(select(studies.c.id).where(studies.c.study_uid == uid)).scalar_one_or_none()
     if found is not None:
-        return found
+        return int(found)
     patient = _patient(connection, uid, attributes)
     return _inserted(connection, studies, {"study_uid": uid, "patient_id": patient, "moment": "", "attributes": ""})
 
@@ -251,7 +251,7 @@ def _patient(connection: Connection, study_uid: str, attributes: Mapping[str, st
     name = _patient_name(study_uid, attributes)
     hold(connection, [f"patient {name}"])
     found = connection.execute(select(patients.c.id).where(patients.c.name == name)).scalar_one_or_none()
-    return found if found is not None else _inserted(connection, patients, {"name": name, "attributes": ""})
+    return int(found) if found is not None else _inserted(connection, patients, {"name": name, "attributes": ""})
 
 
 def _patient_name(study_uid: str, attributes: Mapping[str, str]) -> str:
@@ -262,7 +262,12 @@ def _patient_name(study_uid: str, attributes: Mapping[str, str]) -> str:
 
 
 def _let_speak(
-    connection: Connection, identity: int, study_uid: str, attributes: Mapping[str, str], speaker: str, former: int | None
+    connection: Connection,
+    identity: int,
+    study_uid: str,
+    attributes: Mapping[str, str],
+    speaker: str,
+    former: int | None,
 ) -> None:
     """Say of a series what `attributes` say, and keep its terms, its study and its patient in step."""
     study = _study(connection, study_uid, attributes)

@@ -36,7 +36,8 @@ def seconds(time, *, last=False):
 
 def matches(keyword, value, asked, *, fuzzy=False):
     """Whether one attribute's value, "" where it is absent, meets what is asked of it."""
-    if not asked or set(asked) == {"*"}:
+    parts = [part.strip() for part in asked.split("\\") if part.strip()]
+    if not parts or any(set(part) == {"*"} for part in parts):
         return True
     if keyword in UIDS:
         return value in re.split(r"[\\,]", asked)
@@ -48,13 +49,16 @@ def matches(keyword, value, asked, *, fuzzy=False):
     values = people(value) if keyword in PEOPLE else [part.strip() for part in value.split("\\")]
     values = [text for text in values if text]
     if fuzzy:
-        words = [word for word in re.split(r"[\s^=,*?]+", plain(asked)) if word]
-        starts = (re.split(r"[ ^-]", plain(text)) for text in values)
-        if words:
-            return any(all(word_begins(w, s, plain(t)) for w in words) for s, t in zip(starts, values, strict=True))
+        return any(has_words(part, text) for part in parts for text in values)
     if keyword in PEOPLE:
         return any(like(text, pattern) for text in values for pattern in people(asked) if pattern)
     return any(like(text, asked) for text in values)
+
+
+def has_words(asked, text):
+    words = [word for word in re.split(r"[\s^=,*?]+", plain(asked)) if word]
+    starts = re.split(r"[ ^-]", plain(text))
+    return all(word_begins(word, starts, plain(text)) for word in words)
 
 
 def word_begins(word, starts, text):

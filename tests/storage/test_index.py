@@ -318,7 +318,9 @@ class TestReadOnly:
         assert answers(Index(ReadOnly(home.root))) == before
         assert contents(home) == files
 
-    @pytest.mark.parametrize("state", ["half a transaction", "no index", "another version", "a stray log", "no database"])
+    @pytest.mark.parametrize(
+        "state", ["half a transaction", "no index", "another version", "a stray log", "no database"]
+    )
     def test_an_index_that_is_not_sound_is_made_anew_elsewhere(self, home, index, state):
         before = answers(index)
         log = home.index.with_name("index.sqlite-wal")
@@ -344,7 +346,6 @@ class TestReadOnly:
         del index
         gc.collect()
         assert list((tmp_path / "elsewhere").iterdir()) == []
-
 
     def test_what_another_process_writes_is_seen_and_nothing_is_touched(self, home, index):
         index.put(manifest("1.4", ["6.1"]), 5)

@@ -79,7 +79,9 @@ def test_a_series_waits_until_it_has_been_quiet(index):
     def at(seconds):
         return (now - timedelta(seconds=seconds)).isoformat(timespec="microseconds")
 
-    index.receive([inbox_row("3.1", "1.1", at=at(100)), inbox_row("3.2", "1.1", at=at(5)), inbox_row("3.3", "1.2", at=at(40))])
+    index.receive(
+        [inbox_row("3.1", "1.1", at=at(100)), inbox_row("3.2", "1.1", at=at(5)), inbox_row("3.3", "1.2", at=at(40))]
+    )
     index.put(manifest("1.3", ["3.9"]), 5)
 
     assert index.waiting_series(30) == ["1.2"]
@@ -129,7 +131,9 @@ def test_exactly_one_of_many_threads_receives_an_instance_as_new(index):
     assert {uid: sha256 for uid, (_, sha256) in index.known_instances([f"3.{n}" for n in range(40)]).items()} == new
     for mine, outcomes in zip(rows, results, strict=True):
         for row, outcome in zip(mine, outcomes, strict=True):
-            assert outcome in ("new", "same") if new[row.sop_uid] == row.sha256 else outcome == ("other", new[row.sop_uid])
+            assert (
+                outcome in ("new", "same") if new[row.sop_uid] == row.sha256 else outcome == ("other", new[row.sop_uid])
+            )
 
 
 RECEIVER = """
@@ -160,10 +164,12 @@ def test_exactly_one_of_many_processes_receives_an_instance_as_new(index, home, 
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["receive", "receive", "receive", "consolidate", "forget instance", "forget series"]),
-        st.integers(0, 11), st.integers(-1, 3), st.sampled_from(["", "a", "b"]),
+        st.integers(0, 11),
+        st.integers(-1, 3),
+        st.sampled_from(["", "a", "b"]),
     ),
     max_size=25,
-)  # fmt: skip
+)
 
 
 class Twin:
@@ -176,10 +182,18 @@ class Twin:
         series = f"1.{number % 3}"
         if event == "receive":
             row = inbox_row(
-                f"3.{number}", series, f"9.{number % 2}" if number % 3 == 2 else "9.0", number=None if order < 0 else order,
-                StudyDescription=text, PatientName=f"{text}^{number}", PatientID=f"P{order % 2}", Modality="CTMR"[order:][:2],
-                SeriesNumber=str(order), sop_class_uid=f"1.{order}", StudyDate=f"2020010{number % 9}",
-            )  # fmt: skip
+                f"3.{number}",
+                series,
+                f"9.{number % 2}" if number % 3 == 2 else "9.0",
+                number=None if order < 0 else order,
+                StudyDescription=text,
+                PatientName=f"{text}^{number}",
+                PatientID=f"P{order % 2}",
+                Modality="CTMR"[order:][:2],
+                SeriesNumber=str(order),
+                sop_class_uid=f"1.{order}",
+                StudyDate=f"2020010{number % 9}",
+            )
             if self.index.receive([row]) == ["new"]:
                 self.inbox[row.sop_uid] = row
         elif event == "consolidate":
@@ -209,7 +223,10 @@ class Twin:
         index = self.index
         told = [index.search(level, {}) for level in ("patient", "study", "series", "instance")]
         told += [index.search("study", {"PatientName": "a^*"}), index.search("series", {"StudyDescription": "b"})]
-        told += [index.search("study", {"SOPClassesInStudy": "1.1"}), index.search("study", {"ModalitiesInStudy": "MR"})]
+        told += [
+            index.search("study", {"SOPClassesInStudy": "1.1"}),
+            index.search("study", {"ModalitiesInStudy": "MR"}),
+        ]
         return [*told, index.all_series(), *(index.instances_of(f"1.{n}") for n in range(3)), index.waiting_series(0)]
 
     def rebuilt(self):
@@ -232,9 +249,13 @@ class FromMemory:
 def archived(row):
     record = archived_record(row.sop_uid)
     return replace(
-        record, sha256=row.sha256, instance_number=row.instance_number, sop_class_uid=row.sop_class_uid,
-        received_at=row.received_at, received_from=row.source,
-    )  # fmt: skip
+        record,
+        sha256=row.sha256,
+        instance_number=row.instance_number,
+        sop_class_uid=row.sop_class_uid,
+        received_at=row.received_at,
+        received_from=row.source,
+    )
 
 
 def no_rows_left(index):
@@ -244,7 +265,9 @@ def no_rows_left(index):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_index_made_anew_gives_the_same_answers_whatever_happened_before(kind, request, tmp_path_factory, monkeypatch):
+def test_an_index_made_anew_gives_the_same_answers_whatever_happened_before(
+    kind, request, tmp_path_factory, monkeypatch
+):
     url = "" if kind == "sqlite" else request.getfixturevalue("postgresql").new_database()
     home = Home.create(tmp_path_factory.mktemp("archive") / "archive")
     index = Index(home, url)
@@ -278,7 +301,10 @@ def test_generations_and_inbox_are_indexed_anew_in_an_empty_database(home, url):
     index = Index(home, url, lambda: rows)
     index.close()
 
-    assert {row.series_uid: (row.generation, row.waiting) for row in index.all_series()} == {"1.2": (1, 1), "1.7": (0, 1)}
+    assert {row.series_uid: (row.generation, row.waiting) for row in index.all_series()} == {
+        "1.2": (1, 1),
+        "1.7": (0, 1),
+    }
     assert index.find_instance("3.2").place == 1
     index.close()
 

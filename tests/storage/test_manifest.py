@@ -18,7 +18,18 @@ NUMBER = st.integers(0, 1 << 50)
 INSTANCES = st.builds(
     InstanceRecord,
     **{field.name: NUMBER for field in dataclasses.fields(InstanceRecord)}
-    | dict.fromkeys(["sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "sha256", "source", "received_at", "received_from"], TEXT)
+    | dict.fromkeys(
+        [
+            "sop_instance_uid",
+            "sop_class_uid",
+            "transfer_syntax_uid",
+            "sha256",
+            "source",
+            "received_at",
+            "received_from",
+        ],
+        TEXT,
+    )
     | {
         "instance_number": st.none() | st.integers(),
         "header": st.tuples(NUMBER, NUMBER, NUMBER),

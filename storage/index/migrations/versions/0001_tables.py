@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -15,7 +17,7 @@ def upgrade() -> None:
     name = sa.Text(collation="C") if is_server else sa.Text()
     identity = sa.BigInteger() if is_server else sa.Integer()
 
-    def column(label: str, kind: sa.types.TypeEngine[object], *more: sa.SchemaItem) -> sa.Column[object]:
+    def column(label: str, kind: sa.types.TypeEngine[Any], *more: sa.ForeignKey) -> sa.Column[Any]:
         return sa.Column(label, kind, *more, nullable=False)
 
     op.create_table(
