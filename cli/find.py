@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.cells import cell_len
 
 from ..engine.archive import open_archive
 from ..errors import InvalidArgument
@@ -85,11 +85,11 @@ def _matching(keys: list[str]) -> dict[str, str]:
 
 
 def _print(rows: list[dict[str, str]], columns: Collection[str]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in columns:
-        is_count = column.startswith(_COUNTS)
-        title = column.partition("Related")[2].lower() if is_count else column
-        table.add_column(title, justify="right" if is_count else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(row.get(column, "")) for column in columns))
-    out.print(table)
+    """Print a line a row, however narrow the terminal: a UID cut into pieces cannot be copied."""
+    titles = [column.partition("Related")[2].lower() if column.startswith(_COUNTS) else column for column in columns]
+    lines = [titles, *([plain(row.get(column, "")) for column in columns] for row in rows)]
+    widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        text = "  ".join(cells).rstrip()
+        out.print(text if number else f"[dim]{text}[/]", soft_wrap=True)

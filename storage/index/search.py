@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Table,
     and_,
     distinct,
     false,
     func,
+    literal,
     literal_column,
     or_,
     select,
     text,
-    true,
 )
 
 from ..keys import AVAILABILITY, COUNTS, KEYS, LEVELS, MODALITIES, SOP_CLASSES, UNIQUE_KEYS, Level, of_instance
@@ -134,10 +135,26 @@ def _texts(alternatives: Iterable[Condition]) -> list[str]:
     return [exact for condition in alternatives if isinstance(condition, OneOf) for _, exact in condition.forms]
 
 
-def _owners(connection: Connection, terms: Table, tag: int, alternatives: Iterable[Condition]) -> Select[Any]:
+def _owners(connection: Connection, terms: Table, tag: int, alternatives: Collection[Condition]) -> Select[Any]:
     """Give whose terms match one of the alternatives."""
     met = [_met(connection, terms, condition) for condition in alternatives]
-    return select(terms.c.owner).where(terms.c.key == tag, or_(false(), *met) if len(met) != 1 else met[0])
+    key: ColumnElement[int] = terms.c.key
+    if connection.dialect.name == "sqlite" and all(map(_pieces, alternatives)):
+        # Keeps SQLite from its first choice, all terms of the key: 3.5 ms instead of 0.2 for one name of 50,000.
+        key = literal_column(f"+{terms.name}.key", Integer())
+    return select(terms.c.owner).where(key == literal(tag), or_(false(), *met))
+
+
+def _pieces(condition: Condition) -> list[str]:
+    """Give the pieces of text by whose trigrams terms are found; none where there is a quicker way, or no way."""
+    match condition:
+        case Like():
+            starts, others = literals(condition)
+            return [] if starts else [piece for piece in others if len(piece) >= _TRIGRAM]
+        case HasWords(words):
+            return [word for word in words if len(word) >= _TRIGRAM]
+        case _:
+            return []
 
 
 def _met(connection: Connection, terms: Table, condition: Condition) -> ColumnElement[bool]:
@@ -150,7 +167,8 @@ def _met(connection: Connection, terms: Table, condition: Condition) -> ColumnEl
         case Like():
             return _like(connection, terms, condition)
         case HasWords(words):
-            return and_(true(), *(_has_word(connection, terms, word) for word in words))
+            found = [_has_word(connection, terms, word) for word in words]
+            return and_(*found, *_containing(connection, terms, _pieces(condition)))
 
 
 def within(column: ColumnElement[str], low: str, high: str) -> ColumnElement[bool]:
@@ -159,20 +177,18 @@ def within(column: ColumnElement[str], low: str, high: str) -> ColumnElement[boo
 
 
 def _like(connection: Connection, terms: Table, like: Like) -> ColumnElement[bool]:
-    starts, others = literals(like)
+    starts, _ = literals(like)
     found = [_pattern(connection, terms.c.text, like.text), _pattern(connection, terms.c.exact, like.exact)]
     if starts:
         found.append(within(terms.c.text, starts, starts + LAST))
-    elif pieces := [piece for piece in others if len(piece) >= _TRIGRAM]:
-        found += _containing(connection, terms, pieces)
-    return and_(*found)
+    return and_(*found, *_containing(connection, terms, _pieces(like)))
 
 
 def _has_word(connection: Connection, terms: Table, word: str) -> ColumnElement[bool]:
     if connection.dialect.name == "sqlite":
         starts = _pattern(connection, terms.c.text, (word, "*"))
         inside = terms.c.text.op("GLOB")(f"*{WORD_STARTS}{_globbed(word)}*")
-        return and_(or_(starts, inside), *_containing(connection, terms, [word] if len(word) >= _TRIGRAM else []))
+        return or_(starts, inside)
     escaped = "".join(sign if sign.isalnum() else f"\\{sign}" for sign in word)
     return terms.c.text.op("~")(f"(^|{WORD_STARTS}){escaped}")
 
