@@ -18,10 +18,13 @@ from sqlalchemy import Connection, Select, delete, func, or_, select
 
 from ...errors import Damaged, FilmlessError, InvalidArgument, NotFound, Superseded
 from ..generation import read_manifest
-from ..home import Home, SeriesFolder
+from ..home import Home
 from ..keys import Level
 from ..manifest import Manifest
 from ..rows import INBOX, InboxRow, InstanceRow, Outcome
+from ..store.place import Place
+from ..store.reading import file_sizes
+from ..store.series_folder import SeriesFolder
 from . import writing
 from .database import Contended, Database, PostgresServer, SqliteFile
 from .hot import hot
@@ -336,8 +339,8 @@ def newest_readable(series: SeriesFolder) -> tuple[Manifest | None, list[str]]:
     return None, problems
 
 
-def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _size_bytes(folder: Place) -> int:
+    return sum(file_sizes(folder).values())
 
 
 def _answers(file: SqliteFile) -> bool:
