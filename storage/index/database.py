@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from ...errors import Damaged, FilmlessError, InvalidArgument
 from ..durable import flush
+from ..home import INDEX_LOCK
 
 _TIMEOUT_S = 30
 """How long a call waits for another's transaction."""
@@ -133,7 +134,7 @@ class SqliteFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Wait for the turn to write, among threads and processes; fairer than SQLite's own polling."""
-        with self.path.with_name(".index.lock").open("w") as file:
+        with self.path.with_name(INDEX_LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

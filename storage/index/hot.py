@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 
-from .schema import instances, series
+from .schema import instances, series, studies
 
 
 class Hot:
@@ -39,6 +39,12 @@ class Hot:
         self._cursor.execute(self._texts["series"], {"uid": uid})
         row: tuple[int, int, int, str, str] | None = self._cursor.fetchone()
         return row
+
+    def identity(self, series_uid: str) -> tuple[str, str] | None:
+        """Give study UID and Patient ID of a series."""
+        self._cursor.execute(self._texts["identity"], {"uid": series_uid})
+        row = self._cursor.fetchone()
+        return None if row is None else (row[0], json.loads(row[1]).get("PatientID", ""))
 
     def insert(self, values: Iterable[dict[str, Any]]) -> int:
         """Add instances; one that is held stays as it is. Gives how many were added."""
@@ -65,6 +71,9 @@ def _texts(dialect: Dialect) -> dict[str, str]:
     statements = {
         "held": select(instances.c.sop_uid, series.c.series_uid, instances.c.sha256).select_from(joined).where(among),
         "series": select(*columns).where(series.c.series_uid == bindparam("uid", type_=Text())),
+        "identity": select(studies.c.study_uid, series.c.attributes)
+        .join(studies, series.c.study_id == studies.c.id)
+        .where(series.c.series_uid == bindparam("uid", type_=Text())),
         "insert": insert(instances).on_conflict_do_nothing(),
     }
     keys = {"insert": [column.name for column in instances.columns if column.name != "id"]}

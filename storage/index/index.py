@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, Select, delete, func, or_, select
 
 from ...errors import Damaged, FilmlessError, InvalidArgument, NotFound, Superseded
+from .. import inbox
+from ..fail import reached
 from ..generation import read_manifest
 from ..home import Home
 from ..keys import Level
@@ -42,11 +44,6 @@ Waiting = Callable[[], Iterable[InboxRow]]
 """Tells what lies in the inbox, from the files."""
 
 
-def nothing_waiting() -> Iterable[InboxRow]:
-    """Tell that the inbox is empty."""
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class SeriesRow:
     """What the index says of one series."""
@@ -62,11 +59,12 @@ class SeriesRow:
     frames: int
     received_bytes: int
     archived_bytes: int
+    waiting: int
+    """Instances in the inbox."""
+    waiting_bytes: int
     stacks: list[str]
     """A line a stack: its size and verdict."""
     attributes: dict[str, str]
-    waiting: int = 0
-    """Instances in the inbox."""
 
 
 class CaughtUp(NamedTuple):
@@ -81,14 +79,17 @@ class CaughtUp(NamedTuple):
 class Index:
     """The index of one archive; any number of threads and processes may ask and write."""
 
-    def __init__(self, home: Home, url: str = "", waiting: Waiting = nothing_waiting) -> None:
-        """Open the index: a SQLite file in the archive, or the PostgreSQL database at `url`.
+    def __init__(self, home: Home, url: str | None = None, waiting: Waiting | None = None) -> None:
+        """Open the index: a SQLite file in the archive, or the PostgreSQL database that the policy names.
 
         An older one is migrated; where there is none, or a SQLite file is no index of a version known here, it is made
-        anew from generations and inbox. Where the archive cannot be written (a mounted copy), nothing is: an index that
-        would have to be put right first is made anew in a temporary folder, which goes with this object.
+        anew from generations and inbox. `url` and `waiting` stand in for what the policy and the inbox say. Where the
+        archive cannot be written (a mounted copy), nothing is: an index that would have to be put right first is made
+        anew in a temporary folder, which goes with this object.
         """
-        self._home, self._waiting = home, waiting
+        self._home = home
+        self._waiting = waiting or (lambda: inbox.rows(home))
+        url = home.policy.index if url is None else url
         self._database: Database = PostgresServer(url) if url else self._sqlite()
         weakref.finalize(self, self._database.close)
         found = self._database.revision()
@@ -156,48 +157,53 @@ class Index:
         _add_missed(connection, self._home.survey())
 
     def catch_up(self, surveyed: Sequence[SeriesFolder]) -> CaughtUp:
-        """Add what was published, or lies in the inbox, and was not indexed, as a writer that dies between leaves it.
+        """Add what was published and not indexed, as a writer that dies between the two leaves it.
 
         `surveyed` is what lies in the archive. A damaged generation stops nothing: it is named, and the newest one
         of its series that can be read is the current one.
         """
+        return self._written(None, lambda connection: _add_missed(connection, surveyed))
 
-        def caught_up(connection: Connection) -> CaughtUp:
-            writing.receive(connection, list(self._waiting()))
-            return _add_missed(connection, surveyed)
-
-        return self._written(None, caught_up)
-
-    def receive(self, rows: Sequence[InboxRow]) -> list[Outcome]:
+    def receive(self, rows: Sequence[InboxRow], *, replaces: bool = False) -> list[Outcome]:
         """Add instances that lie in the inbox, in one durable transaction; say of each what it came to.
 
-        Of instances with one UID, whoever receives them, exactly one is "new" (invariant A6).
+        Of all that come under one SOP Instance UID, whoever receives them, exactly one is "new" (invariant A6); with
+        `replaces` rows take the place of other bytes.
         """
         names = names_of({row.series_uid for row in rows}, {row.study_uid for row in rows})
-        return self._written(names, lambda connection: writing.receive(connection, rows))
+        outcomes = self._written(
+            None if replaces else names, lambda connection: writing.receive(connection, rows, replaces=replaces)
+        )
+        reached("index: rows received")
+        return outcomes
 
     def put(self, manifest: Manifest, archived_bytes: int) -> None:
         """Make a generation the current one of its series; durable when this returns."""
         names = names_of([manifest.series_instance_uid], [manifest.study_instance_uid])
         self._written(names, lambda connection: writing.put(connection, manifest, archived_bytes))
+        reached("index: generation put")
 
-    def forget(self, named: str | Collection[str]) -> None:
-        """Remove a series by its UID, or instances by theirs; what is not there is passed over."""
-        if isinstance(named, str):
-            self._written(None, lambda connection: writing.forget_series(connection, named))
+    def forget(self, series_uid: str, sop_uids: Collection[str] | None = None) -> None:
+        """Forget some instances of a series, or all of it; durable when this returns."""
+        if sop_uids is None:
+            self._written(None, lambda connection: writing.forget_series(connection, series_uid))
         else:
-            self._written(None, lambda connection: writing.forget_instances(connection, named))
+            self._written(None, lambda connection: writing.forget_instances(connection, series_uid, sop_uids))
 
     def _written(self, names: Iterable[str] | None, write: Callable[[Connection], Result]) -> Result:
         """Run a transaction, again where it gave way to another."""
         for attempt in range(_ATTEMPTS - 1):
             try:
-                with self._database.writing(names) as connection:
-                    return write(connection)
+                return self._written_once(names, write)
             except Contended:
                 time.sleep(_PAUSE_S * (attempt + 1))
+        return self._written_once(names, write)
+
+    def _written_once(self, names: Iterable[str] | None, write: Callable[[Connection], Result]) -> Result:
         with self._database.writing(names) as connection:
-            return write(connection)
+            result = write(connection)
+            reached("index: before commit")
+            return result
 
     def _reading(self) -> AbstractContextManager[Connection]:
         return self._database.reading()
@@ -233,6 +239,15 @@ class Index:
         """Give (series UID, SHA-256) of those instances that the archive holds."""
         with self._reading() as connection:
             return held_instances(connection, list(sop_uids))
+
+    def held(self, sop_uid: str) -> tuple[str, str] | None:
+        """Give series UID and SHA-256 of an instance, None where there is none: the quickest question there is."""
+        return self.known_instances([sop_uid]).get(sop_uid)
+
+    def identity_of(self, series_uid: str) -> tuple[str, str] | None:
+        """Give study UID and Patient ID of a series, None where there is none."""
+        with self._reading() as connection:
+            return hot(connection).identity(series_uid)
 
     def instances_of(self, series_uid: str) -> list[InstanceRow]:
         """Give the instances of a series, by number and UID; none where there is no such series."""
@@ -375,20 +390,22 @@ def _series_rows(connection: Connection, statement: Select[Any]) -> list[SeriesR
     identities = [row[0] for row in rows] if len(rows) <= 2 else None
     summaries: dict[int, list[str]] = {}
     listed = select(stacks.c.series_id, stacks.c.summary).order_by(stacks.c.series_id, stacks.c.number)
-    waiting = select(instances.c.series_id, func.count()).where(instances.c.generation == 0)
+    waiting = select(instances.c.series_id, func.count(), func.sum(instances.c.size_bytes))
+    waiting = waiting.where(instances.c.generation == 0)
     if identities is not None:
         listed = listed.where(stacks.c.series_id.in_(identities))
         waiting = waiting.where(instances.c.series_id.in_(identities))
     for identity, summary in connection.execute(listed):
         summaries.setdefault(identity, []).append(summary)
-    counts = {row[0]: row[1] for row in connection.execute(waiting.group_by(instances.c.series_id))}
-    return [_series_row(row, summaries.get(row[0], []), counts.get(row[0], 0)) for row in rows]
+    counted = connection.execute(waiting.group_by(instances.c.series_id))
+    counts = {row[0]: (int(row[1]), int(row[2])) for row in counted}
+    return [_series_row(row, summaries.get(row[0], []), counts.get(row[0], (0, 0))) for row in rows]
 
 
-def _series_row(row: Any, summaries: list[str], waiting: int) -> SeriesRow:
+def _series_row(row: Any, summaries: list[str], waiting: tuple[int, int]) -> SeriesRow:
     try:
         figures: Sequence[Any] = row[1:-1]
-        return SeriesRow(*figures, summaries, json.loads(row[-1]), waiting)  # type: ignore[call-arg]
+        return SeriesRow(*figures, *waiting, summaries, json.loads(row[-1]))  # type: ignore[call-arg]
     except ValueError as problem:
         raise Damaged(f"the index holds a row that is no series ({problem}): run `filmless reindex`") from problem
 

@@ -41,9 +41,14 @@ def names_of(series_uids: Iterable[str], study_uids: Iterable[str]) -> list[str]
     return [*(f"series {uid}" for uid in series_uids), *(f"study {uid}" for uid in study_uids)]
 
 
-def receive(connection: Connection, rows: Sequence[InboxRow]) -> list[Outcome]:
-    """Add instances to the inbox's; of several with one UID the first counts."""
+def receive(connection: Connection, rows: Sequence[InboxRow], *, replaces: bool = False) -> list[Outcome]:
+    """Add instances to the inbox's; of several with one UID the first counts, and with `replaces` these."""
     held = held_instances(connection, [row.sop_uid for row in rows])
+    if replaces:
+        others = [row.sop_uid for row in rows if held.get(row.sop_uid, ("", row.sha256))[1] != row.sha256]
+        for uid in sorted({held[other][0] for other in others}):
+            forget_instances(connection, uid, [other for other in others if held[other][0] == uid])
+        held = {uid: identity for uid, identity in held.items() if uid not in set(others)}
     known = {uid: sha256 for uid, (_, sha256) in held.items()}
     outcomes: list[Outcome] = []
     fresh: dict[str, list[InboxRow]] = {}
@@ -196,20 +201,20 @@ def forget_series(connection: Connection, series_uid: str) -> None:
         _remove_series(connection, found[0], found[1])
 
 
-def forget_instances(connection: Connection, sop_uids: Collection[str]) -> None:
-    """Remove instances; a series that is left with neither instances nor a generation goes too."""
+def forget_instances(connection: Connection, series_uid: str, sop_uids: Collection[str]) -> None:
+    """Remove instances of a series; it goes too where it is left with neither instances nor a generation."""
+    found = hot(connection).series(series_uid)
+    if found is None:
+        return
+    identity, study, generation, _, _ = found
     names = list(sop_uids)
-    affected: set[int] = set()
     for at in range(0, len(names), _MANY):
         some = instances.c.sop_uid.in_(names[at : at + _MANY])
-        affected.update(connection.execute(select(instances.c.series_id).where(some).distinct()).scalars())
-        connection.execute(delete(instances).where(some))
-    for identity in sorted(affected):
-        row = connection.execute(select(series.c.study_id, series.c.generation).where(series.c.id == identity)).one()
-        if row.generation == 0 and not _choose_speaker(connection, identity, row.study_id):
-            _remove_series(connection, identity, row.study_id)
-        else:
-            _describe_series(connection, identity)
+        connection.execute(delete(instances).where(instances.c.series_id == identity, some))
+    if generation == 0 and not _choose_speaker(connection, identity, study):
+        _remove_series(connection, identity, study)
+    else:
+        _describe_series(connection, identity)
 
 
 def _choose_speaker(connection: Connection, identity: int, study: int) -> bool:
@@ -351,8 +356,8 @@ def _describe_patient(connection: Connection, identity: int) -> None:
         return
     hold(connection, [f"patient {name}"])
     said = select(studies.c.attributes).where(studies.c.patient_id == identity).order_by(studies.c.study_uid)
-    texts = [text for text in connection.execute(said).scalars() if text]
-    if texts:
+    texts = connection.execute(said).scalars().all()
+    if texts:  # one that is just being made says nothing yet
         text = _to_json(_first_said(texts, _OF_PATIENT))
         connection.execute(update(patients).where(patients.c.id == identity).values(attributes=text))
     else:

@@ -308,7 +308,6 @@ def leave_log(home, *, is_committed):
     del copied["index.sqlite-shm"]  # which holds nothing after a restart
     for name, data in copied.items():
         (home.root / name).write_bytes(data)
-    home.index.with_name("index.sqlite-shm").unlink()
 
 
 class TestReadOnly:

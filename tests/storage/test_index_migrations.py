@@ -34,7 +34,7 @@ def test_an_older_index_is_migrated_and_keeps_its_rows(home, url, index, monkeyp
     migrated = Index(home, url)
 
     assert len(migrated.search("study", {"PatientName": "*OHN*"})) == 1
-    migrated.forget(["3.1"])
+    migrated.forget("1.2", ["3.1"])
     assert migrated.search("study", {"PatientName": "*OHN*"}) == []
     migrated.close()
 

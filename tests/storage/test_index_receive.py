@@ -34,6 +34,22 @@ def test_of_instances_with_one_uid_in_one_group_the_first_counts(index):
     assert len(index.instances_of("1.2")) == 1
 
 
+def test_other_bytes_take_the_place_of_the_former_where_they_are_to(index):
+    index.receive([inbox_row("3.1", SeriesDescription="former"), inbox_row("3.2", number=2)])
+    index.put(manifest("1.3", ["3.3"]), 5)
+    newer = [
+        inbox_row("3.1", data="x", SeriesDescription="newer"),
+        inbox_row("3.2", number=2),
+        inbox_row("3.3", data="x"),
+    ]
+
+    assert index.receive(newer, replaces=True) == ["new", "same", "new"]
+
+    assert [index.find_instance(row.sop_uid).sha256 for row in newer] == [row.sha256 for row in newer]
+    assert index.find_series("1.2").attributes["SeriesDescription"] == "newer"
+    assert index.find_instance("3.3").series_uid == "1.2"
+
+
 def test_an_instance_of_a_generation_is_the_same_when_it_comes_again(index):
     index.put(manifest("1.2", ["3.1"]), 5)
 
@@ -94,7 +110,7 @@ def test_a_forgotten_series_takes_its_study_and_patient_with_it(index):
     index.forget("1.1")
     assert [row["SeriesDescription"] for row in index.search("series", {})] == ["stays"]
 
-    index.forget(["3.2", "8.8"])
+    index.forget("1.2", ["3.2", "8.8"])
 
     assert [index.search(level, {}) for level in ("patient", "study", "series", "instance")] == [[], [], [], []]
 
@@ -199,7 +215,7 @@ class Twin:
         elif event == "consolidate":
             self.consolidate(series)
         elif event == "forget instance" and f"3.{number}" in self.inbox:
-            self.index.forget([f"3.{number}"])
+            self.index.forget(series, [f"3.{number}"])
             del self.inbox[f"3.{number}"]
         elif event == "forget series":
             self.index.forget(series)
@@ -279,7 +295,7 @@ def test_an_index_made_anew_gives_the_same_answers_whatever_happened_before(
 
     monkeypatch.setattr(module, "_add_missed", add_missed)
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(EVENTS)
     def compare(events):
         twin = Twin(home, index)
