@@ -5,13 +5,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check bench bench-reception fuzz crash clean
+.PHONY: demo test postgresql check bench bench-reception fuzz crash clean
 
 demo: $(VENV)/installed
 	$(BIN)/filmless demo
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test postgresql
 	$(BIN)/python -m pytest $(PYTEST)
+
+# The index is tested on a PostgreSQL server too, which the tests start themselves. Without one they say so.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; \
+	else echo "no PostgreSQL server is installed: its tests are skipped (apt-get install postgresql)"; fi
 
 check: $(VENV)/installed-check
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import codecs, console, demo, export, ingest, receive, recode, render, show, warm
+from . import codecs, console, demo, export, find, ingest, receive, recode, render, show, warm
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -30,6 +30,7 @@ app.command("receive")(receive.receive)
 app.command("consolidate")(receive.consolidate)
 app.command("policy")(receive.policy)
 app.command("ls")(show.list_series)
+app.command("find")(find.find)
 app.command("info")(show.show_series)
 app.command("render")(render.render_picture)
 app.command("export")(export.export)

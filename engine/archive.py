@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import Damaged, Superseded
 from ..storage.home import Home
 from ..storage.index import Index, SeriesRow, newest_readable
+from ..storage.keys import Level
 from ..storage.policy import Policy
 from ..storage.published import Published
 from ..storage.quarantine import SetAside, all_set_aside, find_damage
@@ -124,6 +125,25 @@ class Archive:
     def instances_of(self, series_uid: str) -> list[InstanceRow]:
         """Give every instance of a series, by number, then UID; opens no file but the index."""
         return self._index.instances_of(series_uid)
+
+    def find(
+        self,
+        matching: Mapping[str, str | Sequence[str]],
+        level: Level = "study",
+        *,
+        return_keys: Collection[str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        fuzzy: bool = False,
+        combined: bool = False,
+    ) -> list[dict[str, str]]:
+        """Give the patients, studies, series or instances that match query keys; opens no file but the index.
+
+        Keys and their values are those of a DICOM query (PS3.4 C.2.2.2). See `storage.index.Index.search`.
+        """
+        return self._index.search(
+            level, matching, return_keys=return_keys, limit=limit, offset=offset, fuzzy=fuzzy, combined=combined
+        )
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""

@@ -24,6 +24,7 @@ from ..storage.codec import codec_for
 from ..storage.fail import reached
 from ..storage.generation import GenerationWriter
 from ..storage.home import Home
+from ..storage.keys import of_instance, of_series
 from ..storage.manifest import InstanceRecord, Manifest, StackRecord
 from ..storage.published import Published
 from ..storage.pyramid import PyramidWriter
@@ -137,7 +138,7 @@ class _Work:
             generation=self._writer.number,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             software=SOFTWARE,
-            attributes=first.attributes,
+            attributes=of_series(first.attributes),
             instances=[self._records[number] for number in range(len(self._instances))],
             stacks=stacks,
         )
@@ -300,6 +301,7 @@ class _Work:
             pixels=loaded.pixels_to_json(),
             received_at=loaded.received.received_at,
             received_from=loaded.received.received_from,
+            attributes=of_instance(instance.attributes),
         )
 
 

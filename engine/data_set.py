@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -70,6 +71,12 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def raw_values(self, names: Mapping[int, str]) -> dict[str, bytes]:
+        """Give, by name, the bytes of those elements, of many by tag, that are here."""
+        index, offsets, lengths, data = self._index, self._offsets, self._lengths, self._data
+        places = [(name, index[tag]) for tag, name in names.items() if tag in index]
+        return {name: bytes(data[offsets[at] : offsets[at] + lengths[at]]) for name, at in places}
 
     def place(self, tag: int) -> tuple[int, int] | None:
         """Give offset and length of the value, or None if the element is absent."""
@@ -141,19 +148,21 @@ class DataSet:
         index = self._index.get(tag)
         if index is None or self._lengths[index] == 0:
             return []
-        raw = self.raw(tag)
         # PS3.5 section 6.2.2: what a UN holds is implicit VR little endian.
-        encoding = Encoding(False, False) if self._vrs[index] == _UN else self.encoding
-        array = np.frombuffer(raw, np.uint8)
-        scan = elements.scan_items(array, 0, len(raw), **encoding._asdict())
-        check_scan(scan.status, scan.position)
-        places = zip(*scan.table.tolist(), strict=True)
-        return [read_data_set(raw, start, start + length, encoding) for start, length in places]
+        return read_items(self.raw(tag), Encoding(False, False) if self._vrs[index] == _UN else self.encoding)
 
     def item(self, tag: int) -> DataSet | None:
         """Give the first item of a sequence, or None."""
         items = self.items(tag)
         return items[0] if items else None
+
+
+def read_items(raw: bytes, encoding: Encoding) -> list[DataSet]:
+    """Give the items of a sequence's value. Raises `FormatError` if it holds anything else."""
+    scan = elements.scan_items(np.frombuffer(raw, np.uint8), 0, len(raw), **encoding._asdict())
+    check_scan(scan.status, scan.position)
+    places = zip(*scan.table.tolist(), strict=True)
+    return [read_data_set(raw, start, start + length, encoding) for start, length in places]
 
 
 def read_data_set(data: bytes, start: int, end: int, encoding: Encoding) -> DataSet:

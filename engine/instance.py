@@ -120,7 +120,7 @@ class Instance:
     transfer_syntax_uid: str
     instance_number: int | None
     attributes: dict[str, str]
-    """Patient, study and series attributes for people and the index, by DICOM keyword, decoded to str."""
+    """What people and the index ask for at all levels (see `storage.keys`), by DICOM keyword, decoded to str."""
     pixels: PixelDescription | None
     """None where the object has no pixel data."""
     pixel_span: PixelSpan | None

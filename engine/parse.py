@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from ..errors import FormatError, Incomplete, Truncated, UnsupportedPixels
 from ..kernels.elements import PIXEL_TAGS, UNDEFINED_LENGTH
-from .data_set import Buffer, DataSet, tag_name
+from ..storage.keys import KEYS, Key
+from .data_set import Buffer, DataSet, Encoding, read_items, tag_name
 from .encapsulation import ITEM_HEADER_BYTES, ExtendedOffsets, scan_encapsulated
 from .frame_table import read_frame_table
 from .functional_groups import PER_FRAME_GROUPS, SHARED_GROUPS, read_functional_groups, shared_macro
 from .instance import FrameTable, Instance, PixelDescription, PixelSpan
 from .part10 import Part10, inflate_data_set, read_part10
-from .text import character_sets, decode_text
+from .text import character_sets, decode_text, decode_texts
 from .transfer_syntax import TRANSFER_SYNTAXES
 
 DICOMDIR_SOP_CLASS = "1.2.840.10008.1.3.10"
@@ -41,31 +43,14 @@ _FLOAT_BITS = dict(zip(PIXEL_TAGS[:2], (32, 64), strict=True))
 _SAMPLES_PER_PIXEL = frozenset({1, 3, 4})
 _UNSIGNED_SHORT_MAXIMUM = 0xFFFF
 
-_ATTRIBUTES = (
-    ("PatientID", 0x00100020),
-    ("PatientName", 0x00100010),
-    ("PatientBirthDate", 0x00100030),
-    ("PatientSex", 0x00100040),
-    ("StudyInstanceUID", 0x0020000D),
-    ("StudyDate", 0x00080020),
-    ("StudyTime", 0x00080030),
-    ("StudyDescription", 0x00081030),
-    ("AccessionNumber", 0x00080050),
-    ("StudyID", 0x00200010),
-    ("ReferringPhysicianName", 0x00080090),
-    ("SeriesDescription", 0x0008103E),
-    ("SeriesNumber", 0x00200011),
-    ("SeriesDate", 0x00080021),
-    ("SeriesTime", 0x00080031),
-    ("Modality", 0x00080060),
-    ("BodyPartExamined", 0x00180015),
-    ("ProtocolName", 0x00181030),
-    ("Manufacturer", 0x00080070),
-    ("ManufacturerModelName", 0x00081090),
-    ("StationName", 0x00081010),
-    ("FrameOfReferenceUID", 0x00200052),
-    ("ImageType", 0x00080008),
+_HELD_ELSEWHERE = frozenset(
+    {"SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "InstanceNumber", "Rows", "Columns", "BitsAllocated"}
 )
+_ATTRIBUTES = {key.tag: key.keyword for key in KEYS.values() if not key.sequence and key.keyword not in _HELD_ELSEWHERE}
+_NESTED: dict[int, list[Key]] = {}
+for _key in KEYS.values():
+    if _key.sequence:
+        _NESTED.setdefault(_key.sequence, []).append(_key)
 
 
 def parse_instance(data: Buffer, *, name: str = "") -> Instance:
@@ -142,7 +127,7 @@ def _read_instance(part: Part10) -> Instance:
         study_instance_uid=_uid(data_set, _STUDY, "Study Instance UID"),
         transfer_syntax_uid=part.transfer_syntax_uid,
         instance_number=data_set.integer(0x00200013, "IS"),
-        attributes=_read_attributes(data_set),
+        attributes=_read_attributes(data_set, pixels),
         pixels=pixels,
         pixel_span=None if part.is_deflated else span,
         frames=None if pixels is None else _read_frames(data_set, pixels.frames),
@@ -222,11 +207,29 @@ def _uid(data_set: DataSet, tag: int, word: str) -> str:
     return uid
 
 
-def _read_attributes(data_set: DataSet) -> dict[str, str]:
+def _read_attributes(data_set: DataSet, pixels: PixelDescription | None) -> dict[str, str]:
     sets = character_sets(data_set.codes(_CHARACTER_SET))
-    found = ((keyword, data_set.raw(tag)) for keyword, tag in _ATTRIBUTES)
-    texts = ((keyword, decode_text(raw, sets)) for keyword, raw in found if raw)
-    return {keyword: text for keyword, text in texts if text}
+    raw = data_set.raw_values(_ATTRIBUTES)
+    texts = decode_texts(raw.values(), sets)
+    attributes = {keyword: text for keyword, text in zip(raw, texts, strict=True) if text}
+    for tag in _NESTED:
+        if tag in data_set:
+            attributes |= _read_nested(data_set.raw(tag), data_set.vr(tag) == "UN", data_set.encoding, tag, sets)
+    if pixels is not None:
+        attributes["Rows"], attributes["Columns"] = str(pixels.rows), str(pixels.columns)
+        attributes["BitsAllocated"] = str(pixels.bits_allocated)
+    return attributes
+
+
+@lru_cache(maxsize=256)  # the instances of a series say the same
+def _read_nested(raw: bytes, is_unknown: bool, encoding: Encoding, tag: int, sets: tuple[str, ...]) -> dict[str, str]:
+    """Read what all items of a sequence say, each attribute's values together; nothing of one that is damaged."""
+    try:
+        items = read_items(raw, Encoding(False, False) if is_unknown else encoding)
+    except FormatError:
+        return {}
+    said = {key.keyword: [decode_text(item.raw(key.tag), sets) for item in items] for key in _NESTED[tag]}
+    return {keyword: "\\".join(filter(None, texts)) for keyword, texts in said.items() if any(texts)}
 
 
 def _read_pixels(part: Part10) -> PixelDescription | None:

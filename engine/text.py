@@ -7,6 +7,7 @@ value raises or warns: what does not decode becomes U+FFFD.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
@@ -38,6 +39,15 @@ def decode_text(raw: bytes, sets: tuple[str, ...]) -> str:
     else:
         text = raw.decode(sets[0], "replace")
     return text.strip("\0 \t\r\n")
+
+
+def decode_texts(raw: Iterable[bytes], sets: tuple[str, ...]) -> list[str]:
+    """Decode values and strip their padding, all of one data set at once."""
+    values = list(raw)
+    if any(_ESCAPE in value for value in values):
+        return [decode_text(value, sets) for value in values]
+    first = sets[0]
+    return [value.decode(first, "replace").strip("\0 \t\r\n") for value in values]
 
 
 def _codec(name: str) -> str:

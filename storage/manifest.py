@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .shape import LevelShape
 from .store.place import Place
 
 FORMAT_VERSION = 2
-"""Format 1 did not tell when and from whom an instance came; it is read as well."""
+"""Format 1 did not tell when and from whom an instance came, nor its attributes; it is read as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class InstanceRecord:
     """UTC, ISO 8601; "" where it was taken in straight from a file."""
     received_from: str = ""
     """Whom it came from; "" where it was taken in straight from a file."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Its own attributes that a query may ask for, by DICOM keyword; those of its series are the manifest's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +100,27 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Give the manifest as JSON: readable, one instance a line."""
+        shared = self._shared_attributes()
         head = {
             "format": FORMAT_VERSION,
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)[:-2]},
-            "instance_fields": [field.name for field in dataclasses.fields(InstanceRecord)],
+            **{part.name: getattr(self, part.name) for part in dataclasses.fields(self)[:-2]},
+            "instance_fields": [part.name for part in dataclasses.fields(InstanceRecord)],
+            "instance_attributes": shared,
         }
-        rows = (_compact([getattr(i, name) for name in head["instance_fields"]]) for i in self.instances)
+        own = (
+            replace(i, attributes={keyword: text for keyword, text in i.attributes.items() if keyword not in shared})
+            for i in self.instances
+        )
+        rows = (_compact([getattr(i, name) for name in head["instance_fields"]]) for i in own)
         stacks = (_compact(dataclasses.asdict(stack)) for stack in self.stacks)
         text = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
         text += ',\n "instances": [\n  ' + ",\n  ".join(rows) + '\n ],\n "stacks": [\n  ' + ",\n  ".join(stacks)
         return (text + "\n ]\n}\n").encode()
+
+    def _shared_attributes(self) -> dict[str, str]:
+        """Give what all instances say of themselves alike: written once."""
+        first, *others = [i.attributes for i in self.instances] or [{}]
+        return {keyword: text for keyword, text in first.items() if all(o.get(keyword) == text for o in others)}
 
     @classmethod
     def from_json(cls, text: bytes, path: Place) -> Manifest:
@@ -117,7 +130,10 @@ class Manifest:
             if value.pop("format") not in (1, FORMAT_VERSION):
                 raise Damaged(f"{path}: written by another version of Filmless")
             names = value.pop("instance_fields")
+            shared = value.pop("instance_attributes", {})
             rows = [dict(zip(names, row, strict=True)) for row in value.pop("instances")]
+            for row in rows:
+                row["attributes"] = shared | row.get("attributes", {})
             instances = [InstanceRecord(**(row | {"header": tuple(row["header"])})) for row in rows]
             stacks = [_stack(stack) for stack in value.pop("stacks")]
             return cls(**value, instances=instances, stacks=stacks)

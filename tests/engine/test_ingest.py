@@ -5,11 +5,10 @@ import hashlib
 import os
 import resource
 import shutil
-import sqlite3
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from filmless.engine.series import Series
 from filmless.errors import ArchiveExists, FilmlessError, NotFound, Superseded
 from filmless.storage.generation import GenerationWriter
 from filmless.storage.home import Home
+from filmless.storage.index import Index
 from pydicom.uid import RLELossless
 
 
@@ -298,9 +298,7 @@ class TestIndex:
         slices(export, [1, 2, 3])
         archive.ingest(export)
         before = archive.contents()
-        with closing(sqlite3.connect(archive.root / "index.sqlite")) as connection, connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("DELETE FROM series")
+        Index(Home(archive.root)).forget(before[0].series_uid)
 
         report = archive.ingest(export)
 

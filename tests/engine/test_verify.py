@@ -238,9 +238,9 @@ def test_damage_in_quarantine_is_named(root, tmp_path):
     assert open_archive(root).verify() == [f"{kept}: the bytes are not those its name tells"]
 
 
-@pytest.mark.parametrize("change", ["instances = 8", "study_uid = '9.9'"])
+@pytest.mark.parametrize("change", ["series SET instances = 8", "studies SET study_uid = '9.9'"])
 def test_an_index_that_says_otherwise_than_the_manifest_is_told(root, change):
-    change_index(root, f"UPDATE series SET {change}")
+    change_index(root, f"UPDATE {change}")
 
     (line,) = open_archive(root).verify()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import sqlite3
 import subprocess
 import sys
@@ -27,11 +28,15 @@ def index(home):
     for uid, sops in (("1.2.30", ["5.1", "5.2"]), ("1.2.31", ["5.3"]), ("1.3.1_2%x", ["5.4"])):
         publish(home, uid, sops, study_uid=uid[:3], PatientName="Ärztin^日本")
     index.catch_up(home.survey())
+    index.close()
     return index
 
 
 def answers(index):
-    return index.all_series(), index.known_instances(["5.1", "5.2", "5.3", "5.4", "5.5"])
+    """What an index says; it is closed then, so that its file may be harmed."""
+    told = index.all_series(), index.known_instances(["5.1", "5.2", "5.3", "5.4", "5.5"])
+    index.close()
+    return told
 
 
 def test_a_series_is_found_by_its_uid(index):
@@ -136,7 +141,7 @@ def test_an_index_cut_short_never_gives_other_answers(home, index):
 def test_an_index_of_another_version_gives_the_same_answers(home, index):
     before = answers(index)
     with closing(sqlite3.connect(home.index)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
     assert answers(Index(home)) == before
 
@@ -144,8 +149,8 @@ def test_an_index_of_another_version_gives_the_same_answers(home, index):
 def test_an_index_whose_making_was_stopped_is_made_again(home, index):
     before = answers(index)
     with closing(sqlite3.connect(home.index)) as connection, connection:
-        connection.execute("DELETE FROM series WHERE series_uid = '1.2.31'")
-        connection.execute("PRAGMA user_version = 0")
+        connection.execute("DELETE FROM stacks")
+        connection.execute("DELETE FROM alembic_version")
 
     assert answers(Index(home)) == before
 
@@ -160,10 +165,11 @@ def test_a_generation_that_cannot_be_read_does_not_hide_the_others(home, index):
 def test_a_damaged_page_is_told_with_what_to_do(home, index):
     data = bytearray(home.index.read_bytes())
     data[4096:] = b"\xa5" * (len(data) - 4096)
+    opened = Index(home)
     home.index.write_bytes(data)
 
     with pytest.raises(Damaged, match=r"index\.sqlite: .*delete it"):
-        Index(home).all_series()
+        opened.all_series()
 
 
 def test_an_index_that_cannot_be_opened_is_told_without_touching_it(home, index):
@@ -218,8 +224,10 @@ def test_no_series_number_stops_the_list(home, number):
     assert {row.attributes["SeriesNumber"] for row in index.all_series()} == {number, "3"}
 
 
-def test_the_index_is_one_file(home, index):
+def test_an_index_that_nobody_has_open_is_one_file(home, index):
     assert index.all_series()
+    index.close()
+
     assert {path.name for path in home.root.iterdir() if path.name.startswith("index")} == {"index.sqlite"}
 
 
@@ -284,17 +292,22 @@ def contents(home):
     return {path.name: path.read_bytes() for path in home.root.iterdir() if path.is_file()}
 
 
-def leave_log(home, index):
-    """Leave index and log as a writer that was killed does: the log has pages that the file lacks."""
+def leave_log(home, *, is_committed):
+    """Leave the index as a writer that was killed does: its log holds all that it wrote last, or half a transaction."""
     with closing(sqlite3.connect(home.index)) as connection:
-        for change in (1, -1):
-            connection.execute("UPDATE series SET archived_bytes = archived_bytes + ?", (change,))
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        text = json.dumps({"PatientID": "P1", "SeriesDescription": "new" + " " * 9000})
+        connection.execute("UPDATE series SET attributes = ?", (text,))
+        if is_committed:
             connection.commit()
         copied = {name: data for name, data in contents(home).items() if name.startswith("index")}
-    assert len(copied["index.sqlite-wal"]) > 0
+    assert copied.keys() == {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm"}
+    assert len(copied["index.sqlite-wal"]) > 9000
+    del copied["index.sqlite-shm"]  # which holds nothing after a restart
     for name, data in copied.items():
         (home.root / name).write_bytes(data)
-    home.index.with_name("index.sqlite-shm").unlink()
 
 
 class TestReadOnly:
@@ -304,14 +317,16 @@ class TestReadOnly:
         assert answers(Index(ReadOnly(home.root))) == before
         assert contents(home) == files
 
-    @pytest.mark.parametrize("state", ["a log", "no index", "another version", "a stray log", "no database"])
+    @pytest.mark.parametrize(
+        "state", ["half a transaction", "no index", "another version", "a stray log", "no database"]
+    )
     def test_an_index_that_is_not_sound_is_made_anew_elsewhere(self, home, index, state):
         before = answers(index)
         log = home.index.with_name("index.sqlite-wal")
         {
-            "a log": lambda: leave_log(home, index),
+            "half a transaction": lambda: leave_log(home, is_committed=False),
             "no index": home.index.unlink,
-            "another version": lambda: set_version(home, 1),
+            "another version": lambda: set_version(home, "9999"),
             "a stray log": lambda: log.write_bytes(bytes(9000)),
             "no database": lambda: home.index.write_bytes(b"x" * 5000),
         }[state]()
@@ -331,14 +346,30 @@ class TestReadOnly:
         gc.collect()
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
+    def test_what_another_process_writes_is_seen_and_nothing_is_touched(self, home, index):
+        index.put(manifest("1.4", ["6.1"]), 5)
+        assert home.index.with_name("index.sqlite-wal").exists()
+        reader, files = Index(ReadOnly(home.root)), contents(home)
 
-def test_a_log_is_played_back_where_the_archive_can_be_written(home, index):
+        assert reader.find_series("1.4").instances == 1
+        index.put(manifest("1.4", ["6.1", "6.2"], generation=2), 5)
+        assert reader.find_series("1.4").instances == 2
+        assert contents(home).keys() == files.keys()
+
+
+def test_half_a_transaction_in_the_log_is_not_seen(home, index):
     before = answers(index)
-    leave_log(home, index)
+    leave_log(home, is_committed=False)
 
     assert answers(Index(home)) == before
 
 
+def test_a_transaction_in_the_log_of_a_killed_writer_is_seen(home, index):
+    leave_log(home, is_committed=True)
+
+    assert {row.attributes["SeriesDescription"].strip() for row in Index(home).all_series()} == {"new"}
+
+
 def set_version(home, version):
-    with closing(sqlite3.connect(home.index)) as connection:
-        connection.execute(f"PRAGMA user_version = {version}")
+    with closing(sqlite3.connect(home.index)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filmless.errors import Damaged
 from filmless.storage.manifest import InstanceRecord, Manifest, StackRecord
-from generations import manifest
+from generations import manifest, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stored import small_levels
@@ -17,10 +18,22 @@ NUMBER = st.integers(0, 1 << 50)
 INSTANCES = st.builds(
     InstanceRecord,
     **{field.name: NUMBER for field in dataclasses.fields(InstanceRecord)}
-    | dict.fromkeys(["sop_instance_uid", "sop_class_uid", "transfer_syntax_uid", "sha256", "source"], TEXT)
+    | dict.fromkeys(
+        [
+            "sop_instance_uid",
+            "sop_class_uid",
+            "transfer_syntax_uid",
+            "sha256",
+            "source",
+            "received_at",
+            "received_from",
+        ],
+        TEXT,
+    )
     | {
         "instance_number": st.none() | st.integers(),
         "header": st.tuples(NUMBER, NUMBER, NUMBER),
+        "attributes": st.dictionaries(st.sampled_from(["Rows", "ContentTime", "ImageType"]), st.sampled_from("ab")),
         "pixels": st.none() | st.dictionaries(TEXT, st.booleans() | TEXT | st.none(), max_size=3),
     },
 )
@@ -56,6 +69,26 @@ def test_each_instance_has_a_line_of_its_own():
     assert [json.loads(line.strip().rstrip(","))[0] for line in lines] == ["1.2.1", "1.2.2", "1.2.3"]
 
 
+def test_what_all_instances_say_alike_is_written_once():
+    records = [replace(record(f"1.{n}"), attributes={"Rows": "31415", "ContentTime": f"10000{n}"}) for n in range(3)]
+
+    text = manifest("1.2", instances=records).to_json()
+
+    assert text.count(b"31415") == 1
+    assert [i.attributes for i in Manifest.from_json(text, Path("x")).instances] == [r.attributes for r in records]
+
+
+def test_a_manifest_without_attributes_of_instances_is_read():
+    """As the first version wrote it."""
+    value = json.loads(manifest("1.2").to_json())
+    del value["instance_attributes"], value["instance_fields"][-3:]
+    value["instances"] = [row[:-3] for row in value["instances"]]
+
+    (instance,) = Manifest.from_json(json.dumps(value).encode(), Path("x")).instances
+
+    assert (instance.attributes, instance.received_at) == ({}, "")
+
+
 NOT_MANIFESTS = {
     "nothing": b"",
     "no JSON": b"hello",
@@ -68,7 +101,7 @@ NOT_MANIFESTS = {
     "another version": manifest("1.2").to_json().replace(b'"format": 2', b'"format": 3'),
     "a field too many": manifest("1.2").to_json().replace(b'"created"', b'"x": 1, "created"'),
     "a field too few": manifest("1.2").to_json().replace(b'"created": "2024-01-01T00:00:00+00:00",', b""),
-    "an instance too short": manifest("1.2").to_json().replace(b',"",""]\n', b',""]\n'),
+    "an instance too short": manifest("1.2").to_json().replace(b',"","",{}]\n', b',"",""]\n'),
     "a type that is none": manifest("1.2").to_json().replace(b'"int16"', b'"int17"'),
     "instances that are no list": manifest("1.2").to_json().replace(b'"instances": [', b'"instances": 3, "x": ['),
     "a stack that is no object": manifest("1.2").to_json().replace(b'"stacks": [\n', b'"stacks": [\n7,'),
