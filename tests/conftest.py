@@ -17,6 +17,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS))
 
 from object_server import CREDENTIALS, FAST, Proxy, proxy, s3_server, url, without_proxies  # noqa: E402  # on the path now
+from postgresql import Server, find_programs  # noqa: E402
 
 # The first example of a test may compile a kernel: a deadline would measure that.
 settings.register_profile("filmless", deadline=None)
@@ -81,3 +82,17 @@ def series_url(request: pytest.FixtureRequest) -> str:
     if request.param == "folder":
         return ""
     return url(request.getfixturevalue("s3"), f"archive-{uuid.uuid4().hex}", f"{FAST}&grace_s=0")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A running PostgreSQL server; without one, tests fail in CI and are skipped elsewhere, with what to do."""
+    programs = find_programs()
+    if programs is None:
+        reason = "no PostgreSQL server is installed: apt-get install postgresql (it need not run)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = Server(programs)
+    yield server
+    server.stop()

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from filmless.storage.home import Home
 from filmless.storage.index import Index
-from postgresql import Server, find_programs
-
-
-@pytest.fixture(scope="session")
-def postgresql():
-    """A running PostgreSQL server; without one, tests fail in CI and are skipped elsewhere, with what to do."""
-    programs = find_programs()
-    if programs is None:
-        reason = "no PostgreSQL server is installed: apt-get install postgresql (it need not run)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    server = Server(programs)
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
