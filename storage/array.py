@@ -88,6 +88,10 @@ class StoredVolume:
         self.chunk_shape = (z, y, x)
         self.dtype = array.dtype
 
+    def brick_ranges(self) -> tuple[NDArray[np.generic], NDArray[np.generic]] | None:
+        """Give the least and greatest stored value of each brick, or None where none are kept."""
+        return None
+
     def read_box(
         self,
         start: tuple[int, int, int],
