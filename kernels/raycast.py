@@ -32,7 +32,7 @@ LONGEST = 1 << 20
 TOLERANCE = 1 << 12
 """Samples a millionth of a voxel outside the outermost centres are inside: affines are rounded."""
 
-FLOAT32 = frozenset({np.dtype(np.float32)})
+FLOAT32, INT32 = frozenset({np.dtype(np.float32)}), frozenset({np.dtype(np.int32)})
 
 
 class Rays(NamedTuple):
@@ -101,7 +101,7 @@ def project_rays(
     counts: Array,
     *,
     mode: Projection = "max",
-    limits: tuple[float, float] = (-np.inf, np.inf),
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """Gather the maximum, minimum or mean along each ray into `gathered`, going on with what is there.
 
@@ -109,13 +109,14 @@ def project_rays(
     and for "mean" nothing of it is used. `inside` is (n, 4): only where z, y, x · its first three plus its last are
     not negative, samples count. `gathered` is (rows, columns) float32 and begins as -inf ("min": +inf, "mean": 0);
     `counts` int32 tells how many samples were met so far. `limits`: values up to the first need not be told apart,
-    nor those from the second, which ends a ray ("min": the other way round). "mean" gives the sum: divide it by `counts`.
+    nor those from the second, which ends a ray ("min": down to the first, and from the second downwards). "mean" gives
+    the sum: divide it by `counts`.
     Raises `InvalidArgument` for what does not fit.
     """
     if mode not in ("max", "min", "mean"):
         raise InvalidArgument(f"mode is {mode!r}: pass 'max', 'min' or 'mean'")
     checked, planes = _check_part(part), check_array("inside", inside, frozenset({np.dtype(np.float64)}), 2)
-    picture, met = _check_picture("gathered", gathered, 2, FLOAT32), _check_picture("counts", counts, 2, frozenset({np.dtype(np.int32)}))
+    picture, met = _check_picture("gathered", gathered, 2, FLOAT32), _check_picture("counts", counts, 2, INT32)
     if picture.shape != met.shape:
         raise InvalidArgument(f"gathered has shape {picture.shape}, counts {met.shape}: pass the same")
     if mode == "mean":
@@ -124,7 +125,7 @@ def project_rays(
     tops = check_array("highs", highs, FLOAT32, 3)
     _check_bricks("highs", tops, checked.voxels)
     sign = np.float32(1.0 if mode == "max" else -1.0)
-    low, high = limits if mode == "max" else (-limits[0], -limits[1])
+    low, high = (-np.inf, np.inf) if limits is None else (sign * limits[0], sign * limits[1])
     _highest_rays(checked, tops, _largest(tops), rays, planes, sign, (np.float32(low), np.float32(high)), picture, met)
 
 
@@ -156,6 +157,8 @@ def _check_part(part: Part) -> Part:
 
 def _check_picture(name: str, picture: Array, axes: int, dtypes: Any) -> Array:
     check_array(name, picture, dtypes, axes)
+    if not picture.flags.writeable:
+        raise InvalidArgument(f"{name} is read-only: pass a writable array")
     return picture
 
 

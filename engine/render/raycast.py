@@ -47,7 +47,7 @@ def render_volume(
     """Make a picture of a whole volume, seen from `view` along parallel rays.
 
     `view` is a name of `VIEWS`, (azimuth, elevation) in degrees, or the direction of sight (x, y, z) in patient space.
-    `options` are fields of `RenderRequest`: `volume`, a transfer function or its preset's name, for layers of colour;
+    `options` are fields of `RenderRequest`: `transfer`, a transfer function or its preset's name, for layers of colour;
     without it `mode`, max, min or mean, through a `window`; `up`, `center`, `zoom`, `size`, `slab_mm`, `clip_mm`,
     `clip_planes`, `background`, `resample`, `annotate`. `progressive` gives an iterator of a coarse picture and the fine one,
     of one size.
@@ -79,11 +79,11 @@ def _cast(volume: Volume, request: RenderRequest, coarse: int) -> Image:
         size = (max(plane.columns // coarse, 1), max(plane.rows // coarse, 1))
         seen = lay_view(volume, request.view, size=size, **options)
     spaces = half_spaces(seen, request.clip_mm, request.clip_planes, request.slab_mm)
-    if request.volume is None:
+    if request.transfer is None:
         pixels: NDArray[Any] = _projected(make_scene(volume, seen, spaces, 1.0), request)
     else:
         steps = STEPS_A_VOXEL if coarse == 1 else 1.0
-        function = chosen_transfer(request.volume)
+        function = chosen_transfer(request.transfer)
         pixels = _composited(make_scene(volume, seen, spaces, steps), seen, function, request.background)
     picture = Image(pixels)
     if coarse > 1:
@@ -153,7 +153,7 @@ def _limits(window: Window, rescale: tuple[float, float], mode: str) -> tuple[fl
     """Give the stored values at and beyond which a window shows its one end, and its other: first what is passed over."""
     low, high = window.bounds if window.function == "SIGMOID" else _ends(window)
     if rescale[0] == 0.0 or mode == "mean":
-        return (-np.inf, np.inf) if mode == "max" else (np.inf, -np.inf)
+        return (np.inf, -np.inf) if mode == "min" else (-np.inf, np.inf)
     ends = sorted(((low - rescale[1]) / rescale[0], (high - rescale[1]) / rescale[0]))
     return (ends[0], ends[1]) if mode == "max" else (ends[1], ends[0])
 

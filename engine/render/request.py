@@ -70,7 +70,7 @@ class RenderRequest:
     """Whether to interpolate across slices that lie unevenly."""
     view: View | None = None
     """From where the whole volume is seen along parallel rays, instead of a plane: see `view.View`."""
-    volume: TransferChoice | None = None
+    transfer: TransferChoice | None = None
     """What its values show, for layers of colour; with a view and without this, `mode` is what a ray gathers."""
     zoom: float = 1.0
     """Of a view: 1 fits the whole volume in."""
@@ -105,7 +105,7 @@ class RenderRequest:
 
     def _check_view(self) -> None:
         """Raise `InvalidArgument` for what only a view has, without one, and for what none has, with one."""
-        if self.volume is not None and self.view is None:
+        if self.transfer is not None and self.view is None:
             object.__setattr__(self, "view", "anterior")
         if self.view is None:
             given = [name for name in ("zoom", "clip_mm", "clip_planes") if getattr(self, name) != _DEFAULTS[name]]
@@ -115,8 +115,8 @@ class RenderRequest:
             given = [name for name in ("plane", "at_mm", "index", "normal") if getattr(self, name) is not None]
             if given:
                 raise InvalidArgument(f"a view takes no {', '.join(given)}: leave it out")
-        if self.volume is None and self.background != _DEFAULTS["background"]:
-            raise InvalidArgument("background is behind layers of colour: add volume, such as bone")
+        if self.transfer is None and self.background != _DEFAULTS["background"]:
+            raise InvalidArgument("background is behind layers of colour: add transfer, such as bone")
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Self:
@@ -320,7 +320,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "interpolation": _one_of(*INTERPOLATIONS),
     "resample": _flag,
     "view": _view,
-    "volume": _transfer,
+    "transfer": _transfer,
     "zoom": _zoom,
     "clip_mm": _box,
     "clip_planes": _clip_planes,

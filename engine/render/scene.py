@@ -153,7 +153,7 @@ class Scene:
             low = np.arange(first // chunk[axis], (stop - 1) // chunk[axis] + 1) * float(chunk[axis])
             middle, reach = low + (chunk[axis] - 1) / 2, (chunk[axis] - 1) / 2 + _MARGIN_VOXELS
             slopes = normals[:, axis : axis + 1]
-            along = [-1 if axis == other else 1 for other in range(3)]
+            along = [len(middle) if axis == other else 1 for other in range(3)]
             height = height + (slopes * middle + np.abs(slopes) * reach).reshape(-1, *along)
         return np.asarray((height >= 0).all(axis=0))
 

@@ -111,16 +111,19 @@ TRANSFER_PRESETS: Mapping[str, TransferFunction] = MappingProxyType(
                 (1200, 255, 245, 230, 0.9),
             )
         ),
+        # Through a lung hundreds of samples count: lit one by one they would take ten times as long, and show less.
         "lung": TransferFunction(
             (
-                (-940, 90, 130, 170, 0.0),
-                (-860, 120, 155, 190, 0.006),
-                (-700, 200, 165, 160, 0.03),
-                (-500, 235, 160, 140, 0.12),
-                (-350, 220, 120, 105, 0.02),
-                (-250, 200, 90, 80, 0.0),
-                (3000, 200, 90, 80, 0.0),
-            )
+                (-930, 70, 120, 170, 0.0),
+                (-850, 110, 165, 205, 0.005),
+                (-700, 225, 185, 170, 0.03),
+                (-550, 250, 190, 160, 0.05),
+                (-450, 235, 150, 130, 0.0),
+                (3000, 235, 150, 130, 0.0),
+            ),
+            ambient=1.0,
+            diffuse=0.0,
+            specular=0.0,
         ),
         "skin": TransferFunction(
             (
