@@ -215,7 +215,11 @@ def _frame(plane: Plane) -> FloatArray:
 
 
 def _without_padding(values: Values, volume: Volume, padding: float) -> Values:
-    if volume.padding_value is None or not math.isfinite(padding) or not np.any(is_padding := values == volume.padding_value):
+    if (
+        volume.padding_value is None
+        or not math.isfinite(padding)
+        or not np.any(is_padding := values == volume.padding_value)
+    ):
         return values
     if values.dtype.kind != "f":
         limits = np.iinfo(values.dtype)  # type: ignore[type-var]
