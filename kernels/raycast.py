@@ -234,7 +234,12 @@ def _cut(position: int, top: int) -> int:
 @always_inlined
 def _value(flat: Array, tops: Three, strides: Three, z: int, y: int, x: int) -> Any:
     """Interpolate at a position, cut to the outermost centres."""
-    z, y, x = _cut(z, tops[0]), _cut(y, tops[1]), _cut(x, tops[2])
+    return _value_inside(flat, strides, _cut(z, tops[0]), _cut(y, tops[1]), _cut(x, tops[2]))
+
+
+@always_inlined
+def _value_inside(flat: Array, strides: Three, z: int, y: int, x: int) -> Any:
+    """Interpolate at a position below the outermost centres."""
     base = np.uint64((z >> 32) * strides[0] + (y >> 32) * strides[1] + (x >> 32) * strides[2])
     scale = np.float32(2.0**-24)
     part_z = np.float32(np.int32((z >> 8) & 0xFFFFFF)) * scale
@@ -258,6 +263,15 @@ def _layout(voxels: Array) -> tuple[Three, Three]:
     Z, Y, X = voxels.shape
     tops = (max(((Z - 1) << 32) - 1, 0), max(((Y - 1) << 32) - 1, 0), max(((X - 1) << 32) - 1, 0))
     return tops, (Y * X if Z > 1 else 0, X if Y > 1 else 0, 1 if X > 1 else 0)
+
+
+@inlined
+def _unclamped(at: Three, move: Three, tops: Three, first: int, stop: int) -> tuple[int, int]:
+    """Give the run of a ray's samples that need no cut: integers throughout, so the answer is exact."""
+    begin, end = first, stop
+    for axis in range(3):
+        begin, end = _within(at[axis], move[axis], 0, tops[axis], begin, end)
+    return (begin, end) if begin < end else (stop, stop)
 
 
 @always_inlined
@@ -309,6 +323,7 @@ def _highest_rays(
     counts: Array,
 ) -> None:
     """Find each ray's greatest value, of all times `sign`."""
+    flat, (ends, strides) = part.voxels.reshape(-1), _layout(part.voxels)
     # A ray meets no more large bricks than there are along the three axes together, and one more for each end.
     stops = np.empty(sum(largest.shape) + 8, np.int64)
     tops = np.empty(sum(largest.shape) + 8, np.float32)
@@ -317,20 +332,26 @@ def _highest_rays(
             at, move, first, stop = _ray(part, rays, inside, row, column)
             if first < stop:
                 counts[row, column] += stop - first
+                begin, end = _unclamped(at, move, ends, first, stop)
                 best = max(sign * gathered[row, column], limits[0])
-                best = _highest(part.voxels, highs, largest, at, move, first, stop, sign, best, limits[1], stops, tops)
+                for n in range(first, begin if begin < stop else stop):
+                    z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+                    best = max(best, sign * _value(flat, ends, strides, z, y, x))
+                for n in range(end, stop):
+                    z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+                    best = max(best, sign * _value(flat, ends, strides, z, y, x))
+                ray = (at, move, begin, end)
+                best = _highest(flat, strides, highs, largest, ray, sign, best, limits[1], stops, tops)
                 gathered[row, column] = sign * best
 
 
 @inlined
 def _highest(
-    voxels: Array,
+    flat: Array,
+    strides: Three,
     highs: Array,
     largest: Array,
-    at: Three,
-    move: Three,
-    first: int,
-    stop: int,
+    ray: tuple[Three, Three, int, int],
     sign: Any,
     best: Any,
     enough: Any,
@@ -338,30 +359,34 @@ def _highest(
     tops: Array,
 ) -> Any:
     """Look into the large brick that promises most, then into those that promise more than was found."""
+    at, move, first, stop = ray
     pace = (_pace(move[0]), _pace(move[1]), _pace(move[2]))
     places = BINARY_PLACES + LARGE_PLACES
     n, count, chosen = first, 0, 0
-    while n < stop and count < stops.size:
+    while n < stop:
         here = (at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2])
         tops[count] = _brick(largest, here[0], here[1], here[2], places)
-        n = n + _out_of(here, move, pace, places, 0, stop - n) if count < stops.size - 1 else stop
+        n = n + _out_of(here, move, pace, places, 0, stop - n)
+        if count == stops.size - 1:  # unreachable, or the arrays would have to be larger
+            n = stop
         stops[count] = n
         if tops[count] > tops[chosen]:
             chosen = count
         count += 1
-    for k in range(-1, count):
+    for k in range(-1 if count > 0 else 0, count):
         which = chosen if k < 0 else k
         if best >= enough:
             break
         if tops[which] > best and k != chosen:
             begin = first if which == 0 else stops[which - 1]
-            best = _highest_within(voxels, highs, at, move, pace, begin, stops[which], sign, best)
+            best = _highest_within(flat, strides, highs, at, move, pace, begin, stops[which], sign, best)
     return best
 
 
 @inlined
 def _highest_within(
-    voxels: Array,
+    flat: Array,
+    strides: Three,
     highs: Array,
     at: Three,
     move: Three,
@@ -372,7 +397,6 @@ def _highest_within(
     best: Any,
 ) -> Any:
     """Sample a run, but for bricks that hold nothing above `best`."""
-    flat, (tops, strides) = voxels.reshape(-1), _layout(voxels)
     places = BINARY_PLACES + BRICK_PLACES
     n = first
     while n < stop:
@@ -380,7 +404,7 @@ def _highest_within(
         end = n + _out_of((z, y, x), move, pace, places, 0, stop - n)
         if _brick(highs, z, y, x, places) > best:
             for _ in range(n, end):
-                sample = sign * _value(flat, tops, strides, z, y, x)
+                sample = sign * _value_inside(flat, strides, z, y, x)
                 best = sample if sample > best else best
                 z, y, x = z + move[0], y + move[1], x + move[2]
         n = end
@@ -393,10 +417,14 @@ def _sum_rays(part: Part, rays: Rays, inside: Array, sums: Array, counts: Array)
     for row in range(sums.shape[0]):
         for column in range(sums.shape[1]):
             at, move, first, stop = _ray(part, rays, inside, row, column)
-            total, count = 0.0, 0
+            begin, end = _unclamped(at, move, tops, first, stop)
+            total, count = np.float64(0.0), 0
             z, y, x = at[0] + first * move[0], at[1] + first * move[1], at[2] + first * move[2]
-            for _ in range(first, stop):
-                sample = _value(flat, tops, strides, z, y, x)
+            for n in range(first, stop):
+                if begin <= n < end:
+                    sample = _value_inside(flat, strides, z, y, x)
+                else:
+                    sample = _value(flat, tops, strides, z, y, x)
                 is_there = sample == sample
                 total += sample if is_there else np.float32(0.0)
                 count += is_there
@@ -418,15 +446,19 @@ def _composite(
             pixel = out[row, column]
             at, move, n, stop = _ray(part, rays, inside, row, column)
             pace = (_pace(move[0]), _pace(move[1]), _pace(move[2]))
+            begin, stop_inside = _unclamped(at, move, tops, n, stop)
             red, green, blue, opacity = pixel[0], pixel[1], pixel[2], pixel[3]
             while n < stop and opacity < enough:
                 z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-                reach = np.int64(_brick(leaps, z, y, x, places))
-                end = n + _out_of((z, y, x), move, pace, places, max(reach - 1, 0), stop - n)
+                reach: int = np.int64(_brick(leaps, z, y, x, places))
+                end = n + _out_of((z, y, x), move, pace, places, max(reach, 1) - 1, stop - n)
                 if reach > 0:
                     n = end
                 while n < end and opacity < enough:
-                    place = (_value(flat, tops, strides, z, y, x) - low) * scale
+                    if begin <= n < stop_inside:
+                        place = (_value_inside(flat, strides, z, y, x) - low) * scale
+                    else:
+                        place = (_value(flat, tops, strides, z, y, x) - low) * scale
                     entry = np.int64(min(place, np.float32(last)) + np.float32(0.5)) if place > 0 else 0
                     alpha = colors.table[entry, 3] if place == place else np.float32(0.0)  # NaN shows nothing
                     if alpha > 0:

@@ -112,7 +112,7 @@ def read_ranges(path: Place, level: LevelShape, dtype: np.dtype[np.generic]) -> 
 
 def describe_ranges(level: LevelShape, dtype: np.dtype[np.generic], names: list[str]) -> dict[str, Any]:
     """Give the metadata of the array beside a level whose axes have these names."""
-    shape = (2, *level.without_missing_axes(bricks_shape(level)))  # type: ignore[arg-type]
+    shape = (2, *level.without_missing_axes(bricks_shape(level)))
     little = {"name": "bytes", "configuration": {"endian": "little"}} if dtype.itemsize > 1 else {"name": "bytes"}
     return {
         "zarr_format": 3,

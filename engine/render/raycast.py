@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, NotReformattable
 from ...kernels import raycast
-from ...kernels.raycast import Colors, Lighting, Part, Rays
 from ...kernels.ranges import leap_distances
+from ...kernels.raycast import Colors, Lighting, Part, Rays
 from ...storage import pool
 from ..volume import Values, Volume
 from .annotate import with_edge_letters
@@ -49,8 +49,8 @@ def render_volume(
     `view` is a name of `VIEWS`, (azimuth, elevation) in degrees, or the direction of sight (x, y, z) in patient space.
     `options` are fields of `RenderRequest`: `transfer`, a transfer function or its preset's name, for layers of colour;
     without it `mode`, max, min or mean, through a `window`; `up`, `center`, `zoom`, `size`, `slab_mm`, `clip_mm`,
-    `clip_planes`, `background`, `resample`, `annotate`. `progressive` gives an iterator of a coarse picture and the fine one,
-    of one size.
+    `clip_planes`, `background`, `resample`, `annotate`. `progressive` gives an iterator of a coarse picture and the
+    fine one, of one size.
 
     Raises `NotReformattable` where the verdict forbids it, and `InvalidArgument`; both say what to change.
     """
@@ -129,7 +129,7 @@ def _projected(scene: Scene, request: RenderRequest) -> NDArray[np.uint8]:
     gathered = np.full(shape, {"max": -np.inf, "min": np.inf, "mean": 0.0}[mode], np.float32)
     counts = np.zeros(shape, np.int32)
 
-    def shows(lows: Values, highs: Values) -> BoolArray:
+    def shows(lows: NDArray[Any], highs: NDArray[Any]) -> BoolArray:
         if mode == "mean":
             return np.ones(lows.shape, bool)
         return np.asarray(highs > limits[0] if mode == "max" else lows < limits[0])
@@ -144,13 +144,13 @@ def _projected(scene: Scene, request: RenderRequest) -> NDArray[np.uint8]:
 
         _on_tiles(scene, draw, gathered, counts)
     if mode == "mean":
-        gathered = gathered / np.maximum(counts, 1)
+        gathered /= np.maximum(counts, 1)
     gathered[(counts == 0) | ~np.isfinite(gathered)] = np.nan
     return display.gray(gathered)
 
 
 def _limits(window: Window, rescale: tuple[float, float], mode: str) -> tuple[float, float]:
-    """Give the stored values at and beyond which a window shows its one end, and its other: first what is passed over."""
+    """Give the stored values at and beyond which a window shows its ends; first the one that is passed over."""
     low, high = window.bounds if window.function == "SIGMOID" else _ends(window)
     if rescale[0] == 0.0 or mode == "mean":
         return (np.inf, -np.inf) if mode == "min" else (-np.inf, np.inf)
@@ -174,7 +174,7 @@ def _composited(
     colors = Colors(function.table(scene.step_mm), (first - intercept) / slope, per_value)
     opaque = np.concatenate([[0], np.cumsum(colors.table[:, 3] > 0)])
 
-    def shows(lows: Values, highs: Values) -> BoolArray:
+    def shows(lows: NDArray[Any], highs: NDArray[Any]) -> BoolArray:
         ends = [(ends.astype(np.float64) - colors.low) * per_value for ends in (lows, highs)]
         begin = np.clip(np.floor(np.minimum(*ends)), 0, TABLE_SIZE - 1).astype(np.int64)
         end = np.clip(np.ceil(np.maximum(*ends)), 0, TABLE_SIZE - 1).astype(np.int64)

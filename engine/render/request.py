@@ -34,7 +34,7 @@ MOST_CLIP_PLANES = 16
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """A picture of a plane, a slab, a whole volume or a stored frame; hashable, and equal where the same picture is meant.
+    """A picture of a plane, slab, whole volume or stored frame; hashable, and equal where the same picture is meant.
 
     Raises `InvalidArgument` for a value that no picture can be made of; what depends on the images (planes that their
     verdict forbids, slices they lack) is told when the picture is made.

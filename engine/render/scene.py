@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ _ROUNDING = 1e-6
 _MARGIN_VOXELS = 2.0
 _LEAST_RUN = 4
 
-Shows = Callable[[Values, Values], BoolArray]
+Shows = Callable[[NDArray[Any], NDArray[Any]], BoolArray]
 """Tells for least and greatest stored values of bricks whether one between them shows."""
 
 
@@ -177,7 +178,9 @@ def make_scene(volume: Volume, plane: Plane, half_spaces_mm: FloatArray, steps_a
     level = volume.level(choose_level(volume, plane))
     grid, slices = _even(level)
     step_mm = min(grid.spacing_mm) / steps_a_voxel
-    depths = (grid.corners_mm((slices, *level.shape[1:])) - plane.origin_mm) @ plane.normal
+    # From the outermost centres on, so that rays along an axis meet voxels, not the middles between them.
+    ends = np.array(list(np.ndindex(2, 2, 2))) * (np.array((slices, *level.shape[1:])) - 1)
+    depths = (grid.mm_from_voxel(ends) - plane.origin_mm) @ plane.normal
     near = float(depths.min())
     samples = math.ceil((float(depths.max()) - near) / step_mm - _ROUNDING) + 1
     if samples * plane.rows * plane.columns > MOST_SAMPLES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class TransferFunction:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", tuple(_point(point) for point in self.points))
         values = [point[0] for point in self.points]
-        if not 2 <= len(values) <= MOST_POINTS or any(b <= a for a, b in zip(values[:-1], values[1:], strict=True)):
+        if not 2 <= len(values) <= MOST_POINTS or any(b <= a for a, b in itertools.pairwise(values)):
             raise InvalidArgument(f"a transfer function needs 2 to {MOST_POINTS} points, by increasing value")
         for name in ("ambient", "diffuse", "specular", "shininess"):
             most = 1000.0 if name == "shininess" else 1.0
@@ -146,7 +147,7 @@ def chosen_transfer(choice: TransferChoice) -> TransferFunction:
     if isinstance(choice, TransferFunction):
         return choice
     if ";" in choice:
-        return TransferFunction(tuple(tuple(part.split(",")) for part in choice.split(";")))  # type: ignore[arg-type]
+        return TransferFunction(tuple(_point(part.split(",")) for part in choice.split(";")))
     preset = TRANSFER_PRESETS.get(choice.strip().lower())
     if preset is None:
         known = ", ".join(TRANSFER_PRESETS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -52,7 +53,7 @@ def whole(volume):
 def parts(volume, stops, margin=0):
     """The volume cut along z after these slices, as the engine cuts it."""
     ends = [0, *stops, volume.shape[0]]
-    for first, stop in zip(ends[:-1], ends[1:], strict=True):
+    for first, stop in itertools.pairwise(ends):
         begin = max(first - 8 * margin, 0)
         box = np.ascontiguousarray(volume[begin : stop + 1 + margin])
         yield Part(box, begin, volume.shape[0], (first, stop))
@@ -300,13 +301,13 @@ def test_no_ray_however_odd_reads_outside(origin, step, shape):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(samples=0), "samples"),
-        (dict(origin=(math.nan, 0, 0)), "origin"),
-        (dict(step=(1e9, 0, 0)), "far"),
+        ({"samples": 0}, "samples"),
+        ({"origin": (math.nan, 0, 0)}, "origin"),
+        ({"step": (1e9, 0, 0)}, "far"),
     ],
 )
 def test_rays_that_cannot_be_cast_are_refused(change, words):
-    options = dict(origin=(0, 0, 0), down=(0, 1, 0), right=(0, 0, 1), step=(1, 0, 0), samples=3) | change
+    options = {"origin": (0, 0, 0), "down": (0, 1, 0), "right": (0, 0, 1), "step": (1, 0, 0), "samples": 3} | change
     with pytest.raises(InvalidArgument, match=words):
         make_rays(**options)
 
