@@ -58,21 +58,20 @@ def describe(
     }
     attributes = {"ome": {"version": "0.5", "multiscales": [multiscale]}, "filmless": extra}
     yield Path(GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
-    yield from describe_levels(levels, dtype, codec)
-    if with_ranges:
-        names = [axis["name"] for axis in axes]
-        yield Path(FOLDER, GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": {}})
-        for n, level in enumerate(levels[:with_ranges]):
-            yield Path(FOLDER, str(n), GROUP), _json(describe_ranges(level, dtype, names))
+    yield from describe_levels(levels, dtype, codec, with_ranges)
 
 
 def describe_levels(
-    levels: list[LevelShape], dtype: np.dtype[np.generic], codec: LevelCodec
+    levels: list[LevelShape], dtype: np.dtype[np.generic], codec: LevelCodec, with_ranges: int = 0
 ) -> Iterator[tuple[Path, bytes]]:
-    """Give the metadata of the levels' arrays alone."""
+    """Give the metadata of the levels' arrays alone, and of those of their ranges."""
     names = [_AXES[axis]["name"] for axis in levels[0].axes]
     for n, level in enumerate(levels):
         yield Path(str(n), "zarr.json"), _json(_array(level, dtype, names, codec))
+    if with_ranges:
+        yield Path(FOLDER, GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": {}})
+        for n, level in enumerate(levels[:with_ranges]):
+            yield Path(FOLDER, str(n), GROUP), _json(describe_ranges(level, dtype, names))
 
 
 def _dataset(n: int, level: LevelShape, spacing_mm_zyx: tuple[float, float, float]) -> dict[str, Any]:
