@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..errors import BadSources, FormatError, Unproven
 from ..kernels.downsample import halve_mean, halve_mode
@@ -150,9 +150,7 @@ class _Work:
             self._take_without_frames(list(dict.fromkeys(number for number, _ in plan.members)), plan)
         dtype = plan.description.stored_dtype.name
         codec = codec_for(self._writer.codec, plan.description.stored_dtype).name
-        return StackRecord(
-            name, plan.times_slices, dtype, levels, plan.members, plan.meaning(), codec, with_ranges
-        )
+        return StackRecord(name, plan.times_slices, dtype, levels, plan.members, plan.meaning(), codec, with_ranges)
 
     def _write_pyramid(self, name: str, plan: StackPlan) -> tuple[list[LevelShape], int]:
         """Write a stack's levels; give them, and of how many the ranges of bricks are kept."""

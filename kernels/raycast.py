@@ -450,7 +450,7 @@ def _composite(
             red, green, blue, opacity = pixel[0], pixel[1], pixel[2], pixel[3]
             while n < stop and opacity < enough:
                 z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-                reach: int = np.int64(_brick(leaps, z, y, x, places))
+                reach: Any = np.int64(_brick(leaps, z, y, x, places))
                 end = n + _out_of((z, y, x), move, pace, places, max(reach, 1) - 1, stop - n)
                 if reach > 0:
                     n = end
