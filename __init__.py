@@ -16,8 +16,10 @@ from .engine.archive import open_archive as open  # noqa: A004  `filmless.open` 
 from .engine.geometry import Verdict, VolumeGeometry
 from .engine.render.picture import Image
 from .engine.render.planes import Plane
+from .engine.render.raycast import render_volume
 from .engine.render.reformat import render
 from .engine.render.request import RenderRequest
+from .engine.render.transfer import TRANSFER_PRESETS, TransferFunction
 from .engine.render.window import PRESETS, Window
 from .engine.report import IngestReport
 from .engine.series import Series
@@ -28,6 +30,7 @@ from .errors import FilmlessError
 
 __all__ = [
     "PRESETS",
+    "TRANSFER_PRESETS",
     "Archive",
     "FilmlessError",
     "Image",
@@ -37,6 +40,7 @@ __all__ = [
     "RenderRequest",
     "Series",
     "Stack",
+    "TransferFunction",
     "Verdict",
     "Volume",
     "VolumeGeometry",
@@ -44,6 +48,7 @@ __all__ = [
     "Window",
     "open",
     "render",
+    "render_volume",
     "warm",
 ]
 

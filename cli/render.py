@@ -13,6 +13,8 @@ from rich.markup import escape
 from ..engine.archive import open_archive
 from ..engine.render.formats import format_of
 from ..engine.render.request import RenderRequest
+from ..engine.render.transfer import TRANSFER_PRESETS
+from ..engine.render.view import VIEWS
 from ..engine.render.window import PRESETS
 from .console import out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
@@ -57,6 +59,28 @@ def render_picture(
     slab: Annotated[float, typer.Option(metavar="MM", help="Thickness to gather, the plane in its middle.")] = 0.0,
     mode: Annotated[Mode, typer.Option(help="How a slab is gathered.")] = Mode.MAX,
     interpolation: Annotated[Interpolation, typer.Option(help="Between voxels.")] = Interpolation.TRILINEAR,
+    view: Annotated[
+        str | None,
+        typer.Option(metavar="VIEW", help=f"See the whole volume: {', '.join(VIEWS)}; AZIMUTH,ELEVATION; or X,Y,Z."),
+    ] = None,
+    transfer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Show it in colours: {', '.join(TRANSFER_PRESETS)}; or VALUE,RED,GREEN,BLUE,OPACITY;… "
+            "Without it, --mode gathers grey.",
+        ),
+    ] = None,
+    zoom: Annotated[float, typer.Option(help="Of a view; 1 fits the volume in.")] = 1.0,
+    clip: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z,X,Y,Z", help="Box that a view shows: least, greatest, mm (LPS).")
+    ] = None,
+    clip_planes: Annotated[
+        str | None, typer.Option(metavar="A,B,C,D;…", help="A view shows only where A x + B y + C z is D or more.")
+    ] = None,
+    background: Annotated[
+        str | None, typer.Option(metavar="RED,GREEN,BLUE", help="Behind the colours of a view, 0 to 255.")
+    ] = None,
     window: Annotated[str | None, typer.Option(metavar="CENTER,WIDTH", help="Window, in modality units.")] = None,
     preset: Annotated[str | None, typer.Option(help=f"Window by name: {', '.join(PRESETS)}.")] = None,
     size: Annotated[str | None, typer.Option(metavar="W,H", help="Pixels across and down.")] = None,
@@ -71,7 +95,7 @@ def render_picture(
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of a JPEG or WebP.")] = 90,
     archive: ArchiveFolder = DEFAULT_ARCHIVE,
 ) -> None:
-    """Render a plane or slab of a series, or one of its frames, to a PNG or JPEG file."""
+    """Render a plane, slab or view of a series, or one of its frames, to a PNG, JPEG or WebP file."""
     started = time.perf_counter()
     request = RenderRequest.from_keywords(
         {
@@ -89,6 +113,12 @@ def render_picture(
             "mode": mode.value,
             "interpolation": interpolation.value,
             "resample": resample,
+            "view": view,
+            "transfer": transfer,
+            "zoom": zoom,
+            "clip_mm": clip,
+            "clip_planes": clip_planes,
+            "background": background,
             "window": window or preset,
             "size": size,
             "annotate": annotate,

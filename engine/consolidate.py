@@ -28,6 +28,7 @@ from ..storage.keys import of_instance, of_series
 from ..storage.manifest import InstanceRecord, Manifest, StackRecord
 from ..storage.published import Published
 from ..storage.pyramid import PyramidWriter
+from ..storage.ranges import levels_with_ranges
 from ..storage.shape import LevelShape, plan_levels
 from .instance import Instance
 from .loading import Loaded, Received, Source, take_apart
@@ -144,14 +145,15 @@ class _Work:
         )
 
     def _write_stack(self, name: str, plan: StackPlan) -> StackRecord:
-        levels = self._write_pyramid(name, plan) if plan.is_expanded else []
+        levels, with_ranges = self._write_pyramid(name, plan) if plan.is_expanded else ([], 0)
         if not plan.is_expanded:
             self._take_without_frames(list(dict.fromkeys(number for number, _ in plan.members)), plan)
         dtype = plan.description.stored_dtype.name
         codec = codec_for(self._writer.codec, plan.description.stored_dtype).name
-        return StackRecord(name, plan.times_slices, dtype, levels, plan.members, plan.meaning(), codec)
+        return StackRecord(name, plan.times_slices, dtype, levels, plan.members, plan.meaning(), codec, with_ranges)
 
-    def _write_pyramid(self, name: str, plan: StackPlan) -> list[LevelShape]:
+    def _write_pyramid(self, name: str, plan: StackPlan) -> tuple[list[LevelShape], int]:
+        """Write a stack's levels; give them, and of how many the ranges of bricks are kept."""
         description, (times, slices) = plan.description, plan.times_slices
         levels = plan_levels(
             (times, description.samples_per_pixel, slices, description.rows, description.columns),
@@ -165,17 +167,18 @@ class _Work:
         folder = self._writer.folder / f"{name}.ome.zarr"
         halve = halve_mode if plan.has_labels else halve_mean
         codec = codec_for(self._writer.codec, description.stored_dtype)
-        pyramid = PyramidWriter(folder, levels, description.stored_dtype, halve, codec)
+        with_ranges = levels_with_ranges(levels, description.stored_dtype, is_volume=plan.is_volume)
+        pyramid = PyramidWriter(folder, levels, description.stored_dtype, halve, codec, with_ranges)
         try:
             self._fill(pyramid, plan)
             self._writer.add_files(pyramid.close())
         except BaseException:
             pyramid.abandon()
             raise
-        self._describe(name, plan, levels)
-        return levels
+        self._describe(name, plan, levels, with_ranges)
+        return levels, with_ranges
 
-    def _describe(self, name: str, plan: StackPlan, levels: list[LevelShape]) -> None:
+    def _describe(self, name: str, plan: StackPlan, levels: list[LevelShape], with_ranges: int) -> None:
         geometry = plan.arrangement.geometry
         extra = {"affine_zyx_to_lps_mm": geometry.affine.tolist() if geometry else None} | plan.meaning()
         method = "mode" if plan.has_labels else "mean"
@@ -189,6 +192,7 @@ class _Work:
             extra,
             is_placed=plan.has_spacing,
             codec=codec_for(self._writer.codec, dtype),
+            with_ranges=with_ranges,
         )
         for path, data in described:
             self._writer.write(Path(f"{name}.ome.zarr") / path, data)

@@ -114,7 +114,7 @@ def _write_stack(former: Published, number: int, writer: GenerationWriter) -> St
     dtype, folder = np.dtype(stack.dtype), Path(stack.folder)
     codec = codec_for(writer.codec, dtype)
     writer.write(folder / ome_zarr.GROUP, former.group_metadata(number))
-    for path, data in ome_zarr.describe_levels(stack.levels, dtype, codec):
+    for path, data in ome_zarr.describe_levels(stack.levels, dtype, codec, stack.with_ranges):
         writer.write(folder / path, data)
     writer.add_files(_write_levels(former, number, writer.folder / folder, codec))
     return dataclasses.replace(stack, codec=codec.name)
@@ -126,7 +126,7 @@ def _write_levels(former: Published, number: int, folder: Path, codec: LevelCode
     times, channels, depth, rows, columns = array.level.shape
     # The method is not stored but follows from what the values mean, as it did when the stack was made.
     halve = halve_mode if stack.meaning["labels"] else halve_mean
-    pyramid = PyramidWriter(folder, stack.levels, array.dtype, halve, codec)
+    pyramid = PyramidWriter(folder, stack.levels, array.dtype, halve, codec, stack.with_ranges)
     try:
         for t in range(times):
             z = 0

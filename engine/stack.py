@@ -204,6 +204,9 @@ class _DecodedLevel:
         self.chunk_shape = (1, rows, columns)
         self.dtype = np.dtype(stack.record.dtype)
 
+    def brick_ranges(self) -> None:
+        """Know none before the slices are decoded."""
+
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`; slices that are not wanted are not decoded."""
         (z0, y0, x0), (z1, y1, x1) = start, stop

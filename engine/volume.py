@@ -54,6 +54,10 @@ class LevelArray(Protocol):
         """
         ...
 
+    def brick_ranges(self) -> tuple[Values, Values] | None:
+        """Give the least and greatest value of each brick (`kernels.ranges`), or None where they are not known."""
+        ...
+
 
 class ArrayLevel:
     """A level whose values are in memory."""
@@ -66,6 +70,9 @@ class ArrayLevel:
         self.shape: Box = (z, y, x)
         self.chunk_shape: Box = chunk_shape
         self.dtype = values.dtype
+
+    def brick_ranges(self) -> None:
+        """Know none: they are found again for each picture, for the values may change."""
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
         """Give the box as a C-contiguous array: a view where it is one, else a copy of what is wanted."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
 from . import bricks, foresight, pool
 from .bricks import BrickCache
 from .codec import OPEN, LevelCodec
+from .ranges import read_ranges
 from .shape import LevelShape
 from .shard import Shard
 from .store.place import Place
@@ -51,8 +53,13 @@ class StoredArray:
         dtype: np.dtype[np.generic],
         identity: Hashable = None,
         codec: LevelCodec = OPEN,
+        ranges: Place | None = None,
     ) -> None:
-        """Name the level; `identity` names its stored values for ever, and lets them be cached."""
+        """Name the level; `identity` names its stored values for ever, and lets them be cached.
+
+        `ranges` is the folder of the array of its bricks' ranges, where there is one.
+        """
+        self._ranges_folder = ranges
         self.folder = folder
         self.identity = identity
         self.codec = codec
@@ -66,6 +73,11 @@ class StoredArray:
         if not (0 <= t < times and 0 <= c < channels):
             raise InvalidArgument(f"time {t}, channel {c} is outside the {times} × {channels} that are stored")
         return StoredVolume(self, t, c)
+
+    @cached_property
+    def ranges(self) -> NDArray[np.generic] | None:
+        """(2, t, c, z, y, x) least and greatest stored value of each brick, or None where none are kept."""
+        return read_ranges(self._ranges_folder, self.level, self.dtype) if self._ranges_folder is not None else None
 
     def shard(self, t: int, z_shard: int) -> Shard:
         """Open the shard that holds a time point and a run of slices; it stays open."""
@@ -87,6 +99,11 @@ class StoredVolume:
         z, y, x = array.level.chunk[2:]
         self.chunk_shape = (z, y, x)
         self.dtype = array.dtype
+
+    def brick_ranges(self) -> tuple[NDArray[np.generic], NDArray[np.generic]] | None:
+        """Give the least and greatest stored value of each brick, or None where none are kept."""
+        ranges = self._array.ranges
+        return None if ranges is None else (ranges[0, self._t, self._c], ranges[1, self._t, self._c])
 
     def read_box(
         self,

@@ -72,6 +72,8 @@ class StackRecord:
     meaning: dict[str, Any]
     codec: str = "open"
     """How the levels' chunks are compressed: see `storage.codec`."""
+    with_ranges: int = 0
+    """Of how many levels, from the finest, the ranges of bricks are kept."""
 
     @property
     def folder(self) -> str:
@@ -151,5 +153,7 @@ def _stack(value: dict[str, Any]) -> StackRecord:
     np.dtype(value["dtype"])  # an unknown type is a TypeError here rather than at the first read
     if value.get("codec", OPEN.name) not in CODECS:
         raise ValueError(f"the codec {value['codec']!r} is not known: update Filmless")
+    if not 0 <= value.get("with_ranges", 0) <= len(levels):
+        raise ValueError("ranges of levels that there are not")
     times, slices = value["shape"]
     return StackRecord(**(value | {"levels": levels, "frames": frames, "shape": (times, slices)}))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .codec import OPEN, LevelCodec
+from .ranges import FOLDER, describe_ranges
 from .shape import LevelShape
 
 GROUP = "zarr.json"
@@ -37,11 +38,13 @@ def describe(
     *,
     is_placed: bool = True,
     codec: LevelCodec = OPEN,
+    with_ranges: int = 0,
 ) -> Iterator[tuple[Path, bytes]]:
     """Give each metadata file's path below the pyramid's folder, and its bytes.
 
     Where not `is_placed` the spacing is made up, and has no unit. `method` says how levels were made ("mean" or
-    "mode"); `extra` goes into the group's attributes as "filmless".
+    "mode"); `extra` goes into the group's attributes as "filmless". Beside `with_ranges` of the finest levels lie the
+    ranges of their bricks.
     """
     axes = [_AXES[axis] for axis in levels[0].axes]
     if not is_placed:
@@ -55,16 +58,20 @@ def describe(
     }
     attributes = {"ome": {"version": "0.5", "multiscales": [multiscale]}, "filmless": extra}
     yield Path(GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
-    yield from describe_levels(levels, dtype, codec)
+    yield from describe_levels(levels, dtype, codec, with_ranges)
 
 
 def describe_levels(
-    levels: list[LevelShape], dtype: np.dtype[np.generic], codec: LevelCodec
+    levels: list[LevelShape], dtype: np.dtype[np.generic], codec: LevelCodec, with_ranges: int = 0
 ) -> Iterator[tuple[Path, bytes]]:
-    """Give the metadata of the levels' arrays alone."""
+    """Give the metadata of the levels' arrays alone, and of those of their ranges."""
     names = [_AXES[axis]["name"] for axis in levels[0].axes]
     for n, level in enumerate(levels):
         yield Path(str(n), "zarr.json"), _json(_array(level, dtype, names, codec))
+    if with_ranges:
+        yield Path(FOLDER, GROUP), _json({"zarr_format": 3, "node_type": "group", "attributes": {}})
+        for n, level in enumerate(levels[:with_ranges]):
+            yield Path(FOLDER, str(n), GROUP), _json(describe_ranges(level, dtype, names))
 
 
 def _dataset(n: int, level: LevelShape, spacing_mm_zyx: tuple[float, float, float]) -> dict[str, Any]:

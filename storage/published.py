@@ -19,6 +19,7 @@ from .lease import lease
 from .manifest import Manifest
 from .ome_zarr import GROUP
 from .pack import GroupedPack, Pack
+from .ranges import FOLDER
 from .store.place import Place
 from .store.reading import read_whole
 from .store.series_folder import MANIFEST
@@ -83,7 +84,8 @@ class Published:
         if (stack, level) not in self._arrays:
             path = self.folder / record.folder / str(level)
             identity = (self.identity, stack, level, record.levels[level].chunk)
-            self._arrays[stack, level] = StoredArray(
-                path, record.levels[level], np.dtype(record.dtype), identity, codec_named(record.codec)
-            )
+            ranges = self.folder / record.folder / FOLDER / str(level) if level < record.with_ranges else None
+            shape, dtype = record.levels[level], np.dtype(record.dtype)
+            codec = codec_named(record.codec)
+            self._arrays[stack, level] = StoredArray(path, shape, dtype, identity, codec, ranges)
         return self._arrays[stack, level]

@@ -16,6 +16,7 @@ from ..errors import InvalidArgument
 from . import pool
 from .array import chunk_key
 from .codec import OPEN, LevelCodec
+from .ranges import FOLDER, RangeGatherer
 from .shape import LevelShape
 from .shard import ShardWriter
 
@@ -33,10 +34,14 @@ class PyramidWriter:
         dtype: np.dtype[np.generic],
         halve: Halve,
         codec: LevelCodec = OPEN,
+        with_ranges: int = 0,
     ) -> None:
+        """Begin a pyramid; of so many of the finest levels the ranges of bricks are kept too (`ranges`)."""
         self._levels = [_LevelWriter(folder / str(n), level, dtype, codec) for n, level in enumerate(levels)]
         for finer, coarser in zip(self._levels[:-1], self._levels[1:], strict=True):
             finer.feed(coarser, halve)
+        for n in range(with_ranges):
+            self._levels[n].ranges = RangeGatherer(folder / FOLDER / str(n), levels[n], dtype)
 
     def room(self) -> NDArray[np.generic]:
         """Give the (channels, slices, y, x) part of the next slab that is still to be filled, to write in place.
@@ -76,6 +81,7 @@ class _LevelWriter:
         self._coarser: _LevelWriter | None = None
         self._written: dict[Path, tuple[str, int]] = {}
         self._buffers = self._encoding_buffers()
+        self.ranges: RangeGatherer | None = None
 
     def feed(self, coarser: _LevelWriter, halve: Halve) -> None:
         """Hand each slab's half to a coarser level."""
@@ -107,6 +113,8 @@ class _LevelWriter:
         slab = self._slab[:, : self._held]
         for channel in range(self._channels):
             self._encode(slab[channel], channel)
+        if self.ranges is not None:
+            self.ranges.take(slab, self._t, self._z)
         if self._coarser is not None:
             self._coarser.append(self._halved(slab))
         self._z += self._held
@@ -175,7 +183,7 @@ class _LevelWriter:
         if self._t < self._level.shape[0]:
             raise InvalidArgument(f"{self._folder}: the stack ends at time {self._t}, slice {self._z + self._held}")
         self._close_shard()
-        return self._written
+        return self._written | (self.ranges.close() if self.ranges is not None else {})
 
     def abandon(self) -> None:
         if self._shard is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..series import Series
     from ..stack import Stack
 
-_OF_VOLUMES = ("at_mm", "normal", "up", "center", "slab_mm", "time", "resample")
+_OF_VOLUMES = ("at_mm", "normal", "up", "center", "slab_mm", "time", "resample", "view")
 """Fields that only a volume has a use for."""
 
 

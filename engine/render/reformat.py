@@ -11,6 +11,7 @@ from . import planes
 from .annotate import with_edge_letters
 from .picture import Image
 from .planes import Plane, Size
+from .raycast import cast
 from .request import Interpolation, Mode, RenderRequest
 from .sample import Cut, sample, stored_slice
 from .window import WindowChoice, chosen_window
@@ -53,6 +54,8 @@ def render(
 
 def draw(volume: Volume, request: RenderRequest) -> Image:
     """Make the picture that a request describes of a volume; raises as `render` does."""
+    if request.view is not None:
+        return cast(volume, request)
     cut = Cut(lay_plane(volume, request), request.slab_mm, request.mode, request.interpolation)
     _check_verdict(volume, cut, request.resample)
     shown = chosen_window(request.window, volume.voi_function) or volume.own_window

@@ -17,6 +17,8 @@ from ...errors import InvalidArgument
 from .formats import FORMATS, check_quality
 from .picture import MAX_SIDE
 from .planes import Plane
+from .transfer import TransferChoice, TransferFunction, chosen_transfer
+from .view import MOST_ZOOM, ClipPlane, View, check_view
 from .window import Window, WindowChoice, chosen_window
 
 Triple = tuple[float, float, float]
@@ -27,11 +29,12 @@ Mode = Literal["max", "min", "mean"]
 Interpolation = Literal["trilinear", "nearest"]
 MODES = get_args(Mode)
 INTERPOLATIONS = get_args(Interpolation)
+MOST_CLIP_PLANES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """A picture of a plane, a slab or a stored frame; hashable, and equal where the same picture is meant.
+    """A picture of a plane, slab, whole volume or stored frame; hashable, and equal where the same picture is meant.
 
     Raises `InvalidArgument` for a value that no picture can be made of; what depends on the images (planes that their
     verdict forbids, slices they lack) is told when the picture is made.
@@ -65,6 +68,18 @@ class RenderRequest:
     """One of `INTERPOLATIONS`."""
     resample: bool = False
     """Whether to interpolate across slices that lie unevenly."""
+    view: View | None = None
+    """From where the whole volume is seen along parallel rays, instead of a plane: see `view.View`."""
+    transfer: TransferChoice | None = None
+    """What its values show, for layers of colour; with a view and without this, `mode` is what a ray gathers."""
+    zoom: float = 1.0
+    """Of a view: 1 fits the whole volume in."""
+    clip_mm: tuple[float, ...] | None = None
+    """Of a view: the box that is seen, least x, y, z and greatest x, y, z in patient space."""
+    clip_planes: tuple[ClipPlane, ...] = ()
+    """Of a view: see `view.ClipPlane`."""
+    background: tuple[int, int, int] = (0, 0, 0)
+    """Of layers of colour: red, green, blue behind them."""
     window: WindowChoice = None
     """A `Window`, (center, width), or a preset's name; None: what the image says."""
     size: tuple[int, int] | None = None
@@ -86,6 +101,22 @@ class RenderRequest:
             raise InvalidArgument(f"frame {self.frame}: frames of an instance are counted from 1")
         if self.time < 0:
             raise InvalidArgument(f"time {self.time}: time points are counted from 0")
+        self._check_view()
+
+    def _check_view(self) -> None:
+        """Raise `InvalidArgument` for what only a view has, without one, and for what none has, with one."""
+        if self.transfer is not None and self.view is None:
+            object.__setattr__(self, "view", "anterior")
+        if self.view is None:
+            given = [name for name in ("zoom", "clip_mm", "clip_planes") if getattr(self, name) != _DEFAULTS[name]]
+            if given:
+                raise InvalidArgument(f"{', '.join(given)}: only a view has that; add view, such as anterior")
+        else:
+            given = [name for name in ("plane", "at_mm", "index", "normal") if getattr(self, name) is not None]
+            if given:
+                raise InvalidArgument(f"a view takes no {', '.join(given)}: leave it out")
+        if self.transfer is None and self.background != _DEFAULTS["background"]:
+            raise InvalidArgument("background is behind layers of colour: add transfer, such as bone")
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Self:
@@ -123,6 +154,8 @@ def _plain(value: Any) -> Any:
     """Give a field's value as JSON knows it."""
     if isinstance(value, Window):
         return [value.center, value.width, value.function]
+    if isinstance(value, TransferFunction):
+        return [value.points, value.ambient, value.diffuse, value.specular, value.shininess]
     if isinstance(value, Plane):
         return [value.origin_mm, value.right_mm, value.down_mm, value.rows, value.columns]
     return value
@@ -217,6 +250,56 @@ def _window(name: str, value: Any) -> WindowChoice:
     return _number(name, center), _number(name, width)
 
 
+def _view(name: str, value: Any) -> View:
+    """Read a name, or two angles, or three parts of a direction."""
+    if isinstance(value, str) and "," not in value:
+        return check_view(value.strip().lower())
+    parts = value.split(",") if isinstance(value, str) else value
+    if not hasattr(parts, "__len__") or len(parts) not in (2, 3):
+        raise InvalidArgument(f"{name} {value!r}: give a name, azimuth,elevation in degrees, or x,y,z")
+    return check_view(tuple(_number(name, part) for part in parts))
+
+
+def _transfer(name: str, value: Any) -> TransferFunction:
+    if not isinstance(value, str | TransferFunction):
+        raise InvalidArgument(f"{name} {value!r}: give a TransferFunction, or a preset's name")
+    return chosen_transfer(value)
+
+
+def _zoom(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if not 1 / MOST_ZOOM <= number <= MOST_ZOOM:
+        raise InvalidArgument(f"{name} {number:g}: choose from {1 / MOST_ZOOM:g} to {MOST_ZOOM:g}")
+    return number
+
+
+def _box(name: str, value: Any) -> tuple[float, ...]:
+    box = tuple(_number(name, part) for part in _parts(name, value, 6, "-50,-50,0,50,50,100"))
+    if not all(low < high for low, high in zip(box[:3], box[3:], strict=True)):
+        raise InvalidArgument(f"{name} {box}: the least x, y, z come first, then the greatest")
+    return box
+
+
+def _clip_planes(name: str, value: Any) -> tuple[ClipPlane, ...]:
+    planes = [part for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+    found = []
+    for plane in planes:
+        a, b, c, d = (_number(name, part) for part in _parts(name, plane, 4, "0,0,1,100"))
+        if a == b == c == 0.0:
+            raise InvalidArgument(f"{name} {plane!r}: the first three numbers are the direction that is kept")
+        found.append((a, b, c, d))
+    if len(found) > MOST_CLIP_PLANES:
+        raise InvalidArgument(f"{len(found)} {name}: give {MOST_CLIP_PLANES} at most")
+    return tuple(found)
+
+
+def _color(name: str, value: Any) -> tuple[int, int, int]:
+    red, green, blue = (_whole(name, part) for part in _parts(name, value, 3, "255,255,255"))
+    if not all(0 <= part <= 255 for part in (red, green, blue)):
+        raise InvalidArgument(f"{name} {value!r}: colours are 0 to 255")
+    return red, green, blue
+
+
 def _text(_name: str, value: Any) -> str:
     return str(value)
 
@@ -236,6 +319,12 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "mode": _one_of(*MODES),
     "interpolation": _one_of(*INTERPOLATIONS),
     "resample": _flag,
+    "view": _view,
+    "transfer": _transfer,
+    "zoom": _zoom,
+    "clip_mm": _box,
+    "clip_planes": _clip_planes,
+    "background": _color,
     "window": _window,
     "size": _size,
     "annotate": _flag,
@@ -243,3 +332,5 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "quality": _whole,
 }
 """How each field is read: a value of the field's type, or text that stands for it, is taken; else `InvalidArgument`."""
+
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RenderRequest)}

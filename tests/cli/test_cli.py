@@ -209,6 +209,22 @@ class TestRender:
         assert first.ndim == 3
         assert (first != last).any()
 
+    def test_a_whole_volume_is_seen_in_grey_and_in_colours(self, run, phantom_archive, ct, tmp_path):
+        for name, *options in (("grey",), ("colours", "--transfer", "bone", "--background", "1,2,3")):
+            to = ("-o", tmp_path / f"{name}.png", "--size", "40,30", "-a", phantom_archive)
+            assert run("render", ct, "--view", "30,15", *options, *to)[0] == 0
+
+        assert np.asarray(Image.open(tmp_path / "grey.png")).shape == (30, 40)
+        colours = np.asarray(Image.open(tmp_path / "colours.png"))
+        assert colours[0, 0].tolist() == [1, 2, 3]
+        assert np.ptp(colours) > 50
+
+    def test_a_view_of_colour_frames_is_refused(self, run, phantom_archive, cine, tmp_path):
+        code, _, err = run("render", cine, "--view", "left", "-o", tmp_path / "a.png", "-a", phantom_archive)
+
+        assert code == 1
+        assert "only single frames" in err
+
     @pytest.mark.parametrize("number", range(7))
     def test_every_series_of_the_phantom_renders_without_options(self, run, phantom_archive, ids, number, tmp_path):
         name = sorted(ids.values())[number]
