@@ -36,6 +36,8 @@ app.command("render")(render.render_picture)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("recode")(recode.recode)
+app.command("repair")(export.repair)
+app.command("reindex")(export.reindex)
 app.command("codecs")(codecs.list_codecs)
 app.command("warm")(warm.warm_up)
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Damaged, Superseded
+from ..errors import Superseded
 from ..storage.home import Home
-from ..storage.index import Index, SeriesRow, newest_readable
 from ..storage.keys import Level
+from ..storage.index import Index, SeriesRow
 from ..storage.policy import Policy
 from ..storage.published import Published
-from ..storage.quarantine import SetAside, all_set_aside, find_damage
+from ..storage.quarantine import SetAside, all_set_aside
 from ..storage.rows import INBOX, InstanceRow
-from ..storage.store.series_folder import SeriesFolder
 from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
 from .reception import Given, Receipt, Reception
 from .recode import Recoded, recode
 from .recovery import recover
+from .repair import Repair, Repaired
 from .report import IngestReport, Progress, no_progress
 from .series import Series
 from .stored_instance import ConsolidatedInstance, StoredInstance, WaitingInstance
-
-_ATTEMPTS = 20
-"""How often a series is opened anew where newer generations take its place meanwhile."""
+from .verification import ATTEMPTS, Unlisted, Verification, Verified, unfinished, unindexed_in_inbox
 
 
 class Archive:
@@ -36,6 +33,7 @@ class Archive:
         self._home = home
         self._index = Index(home)
         self._reception = Reception(home, self._index)
+        self._verification = Verification(home, self._index, self.series)
 
     def __repr__(self) -> str:
         return f"<Archive {self.root}>"
@@ -106,7 +104,7 @@ class Archive:
 
     def instance(self, sop_instance_uid: str) -> StoredInstance:
         """Find one instance, whether it waits in the inbox or is consolidated; raises `NotFound`."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             row = self._index.find_instance(sop_instance_uid)
             if row.place == INBOX:
                 return self._waiting(row)
@@ -147,7 +145,7 @@ class Archive:
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             row = self._index.find_series(name)
             # Between question and answer an ingest may have put a newer generation in this one's place.
             with suppress(Superseded):
@@ -166,12 +164,6 @@ class Archive:
         """Give what is in quarantine, and why, oldest first; notes that cannot be read are left to `verify`."""
         return all_set_aside(self._home.quarantine)
 
-    def unlisted(self) -> list[Unlisted]:
-        """Give the series of which the files hold a newer generation than the index; opens no file of the others."""
-        listed = {row.series_uid: row.generation for row in self.contents()}
-        held = (series for series in self._home.survey() if series.generations)
-        return [_unlisted(series) for series in held if listed.get(series.uid, 0) < series.generations[-1]]
-
     def verify(self, progress: Progress = no_progress, series: str | None = None) -> list[str]:
         """Re-read every series, or one, against its checksums, and compare files, index and quarantine.
 
@@ -179,81 +171,47 @@ class Archive:
         next one puts in order, is no damage: see `unfinished`.
         """
         if series is not None:
-            return self._verify_series(self._index.find_series(series), progress)
-        rows = self.contents()
-        done, total = 0, sum(row.received_bytes + row.waiting_bytes for row in rows)
-        damage = [line for unlisted in self.unlisted() for line in unlisted.damage]
-        damage += self._beyond_files(rows)
-        for row in rows:
-            damage += self._verify_series(row, _part(progress, done, total))
-            done += row.received_bytes + row.waiting_bytes
-        return damage + find_damage(self._home.quarantine)
+            return self._verification.verify_series(self._index.find_series(series), progress)
+        return self._verification.run(progress).damage
 
-    def _beyond_files(self, rows: list[SeriesRow]) -> list[str]:
-        """Name series of which only the index knows the generation that it says is current."""
-        newest = {series.uid: max(series.generations, default=0) for series in self._home.survey()}
-        told = "series {}: the index says generation {}, the files {}"
-        pairs = ((row, newest.get(row.series_uid, 0)) for row in rows)
-        return [told.format(row.series_uid, row.generation, held) for row, held in pairs if held < row.generation]
+    def verify_for(self, seconds: float | None = None, progress: Progress = no_progress) -> Verified:
+        """Verify for so many seconds, those series first that were verified longest ago; None for all of them.
 
-    def _verify_series(self, row: SeriesRow, progress: Progress) -> list[str]:
-        for _ in range(_ATTEMPTS):
-            try:
-                series = self.series(row.series_uid)
-                return [*_unlike_index(series), *series.verify(progress)]
-            except Superseded:
-                continue  # a newer generation came while this one was read
-            except Damaged as problem:
-                return [f"series {row.series_uid}: {problem}"]
-        return [f"series {row.series_uid}: newer generations come faster than one can be read; verify it later"]
+        What was found well is remembered: the next time goes on where this one stopped.
+        """
+        return self._verification.run(progress, seconds)
+
+    def repair(
+        self,
+        series: str | None = None,
+        *,
+        is_dry: bool = False,
+        replacements: Iterable[str | Path] = (),
+        progress: Progress = no_progress,
+    ) -> list[Repaired]:
+        """Put right what `verify` finds wrong, in all series or one; give what was done, or would be in a dry run.
+
+        Lost bytes are looked for in other generations, inbox and quarantine, and in files at or below `replacements`.
+        What cannot be mended goes to quarantine as it is; nothing that may be the last copy is deleted.
+        """
+        uid = None if series is None else self._index.find_series(series).series_uid
+        repair = Repair(self._home, self._index, self._reception, self._verification, progress, is_dry=is_dry)
+        return repair.run(uid, [Path(path) for path in replacements])
+
+    def reindex(self) -> None:
+        """Make the index anew from the files alone: its answers are the same as before."""
+        self._index.rebuild()
+        self._reception.recover()
+
+    def unlisted(self) -> list[Unlisted]:
+        """Give the series of which the files hold a newer generation than the index; opens no file of the others."""
+        return self._verification.unlisted(self.contents(), self._home.survey())
 
     def unfinished(self) -> list[str]:
-        """Give a line for each thing that an ingest is at, or one that was stopped has left; none of it is damage."""
+        """Give a line for each thing that a writer is at, or one that was stopped has left; none of it is damage."""
         sound = [unlisted.uid for unlisted in self.unlisted() if unlisted.is_sound]
-        missed = [f"series {uid}: not indexed yet: the next ingest does it" for uid in sound]
-        surveyed = self._home.survey()
-        formers = [
-            f"{series.folder / str(former)}: generation {former} is still beside {series.generations[-1]}"
-            for series in surveyed
-            for former in series.generations[:-1]
-        ]
-        leftovers = [leftover for series in surveyed for leftover in series.leftovers]
-        parts = [f"{path}: half-written or half-removed" for path in [*leftovers, *self._home.parts()]]
-        return missed + formers + parts
-
-
-@dataclass(frozen=True, slots=True)
-class Unlisted:
-    """A series of which the files hold a newer generation than the index, or any at all."""
-
-    uid: str
-    is_sound: bool
-    """Whether the newest generation can be read: then it is just not indexed yet."""
-    damage: list[str]
-    """A line for each generation that cannot be read."""
-
-
-def _unlisted(series: SeriesFolder) -> Unlisted:
-    _, damage = newest_readable(series)
-    return Unlisted(series.uid, not damage, damage)
-
-
-def _unlike_index(series: Series) -> list[str]:
-    """Name what the index says of a series otherwise than its manifest."""
-    if not series.is_consolidated:
-        return []
-    row, manifest = series.row, series.manifest
-    said = (row.instances, row.study_uid)
-    true = (len(manifest.instances), manifest.study_instance_uid)
-    if said == true:
-        return []
-    told = "the index says {} instances of study {}, the manifest {} of {}; delete index.sqlite: it is made anew"
-    return [f"series {series.uid}: " + told.format(*said, *true)]
-
-
-def _part(progress: Progress, start: int, total: int) -> Progress:
-    """Give what tells `progress` of a part of the work that begins at `start`."""
-    return lambda stage, done, _total: progress(stage, start + done, total)
+        received = unindexed_in_inbox(self._home, self._index)
+        return unfinished(self._home, sound) + [f"{path}: received, and not indexed yet" for path in received]
 
 
 def open_archive(path: str | Path, *, create: bool = True, series_url: str = "") -> Archive:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from . import pool
-from .lease import unleased
+from .lease import locked, unleased
 
 _COPY_BYTES = 1 << 20
 _EARLY_BYTES = 4 << 20
@@ -162,3 +162,19 @@ def hash_file(path: Path) -> str:
 def flush_tree(folder: Path) -> None:
     """Wait until every file and folder at and below `folder` is on the disk; many at a time, as disks like it."""
     pool.run_all(flush, [folder, *folder.rglob("*")])
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a journal, durably; a line that a crash cut short is ended first, so that it harms no other."""
+    with locked(path.parent / ".locks" / path.name):
+        is_new = not path.exists()
+        with path.open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            flush(path.parent)

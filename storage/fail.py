@@ -36,6 +36,7 @@ POINTS = (
     "generation: published",
     "generation: former hidden",
     "generation: former removed",
+    "generation: set aside",
 )
 """All there are, in the order in which they are met by and large."""
 
