@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import BadSources, Damaged, FilmlessError, FormatError, Unproven
+from ..errors import BadSources, Damaged, FilmlessError, FormatError, NoRoom, Unproven
 from ..storage import inbox, pool
 from ..storage.durable import hash_file
 from ..storage.generation import remove_generations
@@ -182,6 +182,9 @@ class Consolidation:
         replaced = self._replaced(held, former)
         members = all_members(list(zip(instances, sources, strict=True)), former, held.keys())
         done, total = 0, sum(member.source.size_bytes for member in members)
+        # It may use the room that reception leaves free: when it is done there is more than before.
+        if missing := self._home.missing_bytes(total):
+            raise NoRoom(f"{self._home.root}: {missing} bytes too few are free for its next generation; make room")
 
         def told(size_bytes: int) -> None:
             nonlocal done

@@ -7,7 +7,6 @@ What is no instance goes to quarantine with the reason.
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,8 +87,8 @@ class Reception:
 
     def _check_room(self, size_bytes: int) -> None:
         reserve = self._home.policy.reserve_bytes
-        missing = size_bytes + reserve - shutil.disk_usage(self._home.root).free
-        if missing > 0:
+        missing = self._home.missing_bytes(size_bytes + reserve)
+        if missing:
             raise NoRoom(
                 f"{self._home.root}: not received: {missing} bytes too few are free; make room, or lower "
                 f"reserve_bytes={reserve} by `filmless policy`"

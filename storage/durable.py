@@ -91,8 +91,10 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the file, and of its hidden name where it still has it."""
-        self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)  # its lock goes: what is left is known to be abandoned
 
 
 def remove_abandoned(part: Path) -> None:

@@ -57,8 +57,11 @@ class GenerationWriter:
     def write(self, path: Path, data: bytes) -> None:
         """Write a small file at `path` below `folder`."""
         file = HashedFile(self.folder / path)
-        file.append(data)
-        self._sums[file.path] = file.close(), file.size_bytes
+        try:
+            file.append(data)
+            self._sums[file.path] = file.close(), file.size_bytes
+        finally:
+            file.abandon()
 
     def finish(self, manifest: Manifest) -> None:
         """Write manifest and sums: all that is missing then is the generation's name."""
