@@ -18,6 +18,7 @@ from ..storage.home import Home
 from ..storage.index import Index
 from ..storage.published import Published
 from ..storage.rows import INBOX, InstanceRow
+from ..storage.whole import read_whole_file
 from .consolidate import consolidate
 from .discovery import read_head
 from .instance import Instance
@@ -75,9 +76,9 @@ class InboxSource:
         """What was known on reception."""
         return Received(self.row.sha256, self.row.received_at, self.row.source)
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         """Give the file's bytes; the proof tells whether they are those received."""
-        return inbox.instance_path(self.home, self.row.series_uid, self.row.sop_uid).read_bytes()
+        return read_whole_file(inbox.instance_path(self.home, self.row.series_uid, self.row.sop_uid))
 
     def parse(self) -> Instance | str:
         """Read just the header; or say why that cannot be."""

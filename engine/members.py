@@ -31,9 +31,9 @@ class ArchivedSource:
     received: Received
     is_acknowledged: bool = True
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         """Give the instance as it was received."""
-        return self.rebuilder.read(self.number)
+        return self.rebuilder.read_or_spool(self.number)
 
 
 @dataclass(frozen=True, slots=True)

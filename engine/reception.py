@@ -152,8 +152,8 @@ class Reception:
             return
         published = Published(self._home, former.series_uid, former.place)
         numbers = {record.sop_instance_uid: n for n, record in enumerate(published.manifest.instances)}
-        data = Rebuilder(published).read(numbers[former.sop_uid])
-        set_bytes_aside(self._home.quarantine, [data], origin, reason, _now())
+        pieces = Rebuilder(published).proven(numbers[former.sop_uid])
+        set_bytes_aside(self._home.quarantine, pieces, origin, reason, _now())
 
     def _why_not_in_series(self, row: InboxRow) -> str:
         """Say why an instance must not join its series, "" where it may: two people must not share a volume."""

@@ -31,6 +31,7 @@ from ..storage.rows import INBOX, InboxRow, InstanceRow
 from ..storage.store.place import Place
 from ..storage.store.reading import read_whole
 from ..storage.store.series_folder import MANIFEST, SeriesFolder
+from ..storage.whole import read_whole_file
 from .consolidate import consolidate, series_order
 from .discovery import Rejected, read_head, walk
 from .instance import Instance
@@ -72,9 +73,9 @@ class HeldFile:
         """The file's path."""
         return str(self.path)
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         """Give the file's bytes; the proof tells whether they are those received."""
-        return self.path.read_bytes()
+        return read_whole_file(self.path)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -33,14 +33,21 @@ def flush(path: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, durably and in one step; a former file is replaced."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
+    """Do as `write_whole` with bytes that come in pieces; give how many. Where they raise, nothing is at `path`."""
     part = PartFile(path.parent, f"{path.name}.", is_hashed=False)
     try:
-        part.append(data)
+        for piece in pieces:
+            part.append(piece)
         part.seal()
         part.path.replace(path)
     finally:
         part.close()
     flush(path.parent)
+    return part.size_bytes
 
 
 class PartFile:

@@ -149,7 +149,7 @@ class Manifest:
 
 def sealed(body: bytes) -> bytes:
     """End a manifest's text with its own SHA-256: nobody reads a wrong rescale or place from one that has rotted."""
-    return b"%b%b%b\"\n}\n" % (body, _SEAL, hashlib.sha256(body).hexdigest().encode())
+    return b'%b%b%b"\n}\n' % (body, _SEAL, hashlib.sha256(body).hexdigest().encode())
 
 
 def _compact(value: Any) -> str:

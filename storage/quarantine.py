@@ -78,7 +78,9 @@ def find_damage(folder: Path) -> list[str]:
 
 def damaged_files(folder: Path) -> list[tuple[Path, str]]:
     """Give each file in quarantine that is not what was put there, or lacks its other half, and why."""
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "generations")
+    names = sorted(
+        path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "generations"
+    )
     faults = pool.run_all(lambda name: _fault(folder / name), names)
     return [(folder / name, why) for name, why in zip(names, faults, strict=True) if why]
 

@@ -1,4 +1,4 @@
-"""Bit rot: a bit flipped anywhere in a generation is named by verification, and never gives a wrong byte to a reader."""
+"""Bit rot: a bit flipped anywhere in a generation is named by verification, and no reader ever gets a wrong byte."""
 
 from __future__ import annotations
 
