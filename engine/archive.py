@@ -6,19 +6,21 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import Superseded
+from ..errors import NotFound, Superseded
 from ..storage.home import Home
 from ..storage.keys import Level
 from ..storage.index import Index, SeriesRow
 from ..storage.policy import Policy
 from ..storage.published import Published
 from ..storage.quarantine import SetAside, all_set_aside
+from ..storage.retention import Entry, Retention
 from ..storage.rows import INBOX, InstanceRow
 from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
 from .reception import Given, Receipt, Reception
 from .recode import Recoded, recode
 from .recovery import recover
+from .removal import Level, Removal, Remover
 from .repair import Repair, Repaired
 from .report import IngestReport, Progress, no_progress
 from .series import Series
@@ -33,7 +35,9 @@ class Archive:
         self._home = home
         self._index = Index(home)
         self._reception = Reception(home, self._index)
-        self._verification = Verification(home, self._index, self.series)
+        self._retention = Retention(home.root)
+        self._remover = Remover(home, self._index, self._reception, self._retention)
+        self._verification = Verification(home, self._index, self._open_series)
 
     def __repr__(self) -> str:
         return f"<Archive {self.root}>"
@@ -106,9 +110,13 @@ class Archive:
         """Find one instance, whether it waits in the inbox or is consolidated; raises `NotFound`."""
         for _ in range(ATTEMPTS):
             row = self._index.find_instance(sop_instance_uid)
+            if row.sop_uid in self._retention.marks().deleted:
+                raise NotFound(
+                    f"instance {sop_instance_uid} is marked for deletion: `filmless undelete` brings it back"
+                )
             if row.place == INBOX:
                 return self._waiting(row)
-            series = self.series(row.series_uid)
+            series = self._open_series(row.series_uid)
             if series.row.generation == row.place:
                 return ConsolidatedInstance(series, row)
         raise Superseded(f"instance {sop_instance_uid}: newer generations come faster than it can be opened")
@@ -116,13 +124,58 @@ class Archive:
     def _waiting(self, row: InstanceRow) -> WaitingInstance:
         return WaitingInstance(self._home, row, self.instance)
 
-    def contents(self) -> list[SeriesRow]:
-        """Give every series, by patient, study date and series number; opens no file but the index."""
-        return self._index.all_series()
+    def contents(self, *, with_deleted: bool = False) -> list[SeriesRow]:
+        """Give every series, by patient, study date and series number; opens no file but the index.
 
-    def instances_of(self, series_uid: str) -> list[InstanceRow]:
-        """Give every instance of a series, by number, then UID; opens no file but the index."""
-        return self._index.instances_of(series_uid)
+        Those of which all instances are marked for deletion are left out, unless they are asked for.
+        """
+        rows = self._index.all_series()
+        hidden = set() if with_deleted else self._hidden()
+        return [row for row in rows if row.series_uid not in hidden]
+
+    def _hidden(self) -> set[str]:
+        """Give the series of which all instances are marked."""
+        deleted = self._retention.marks().deleted
+        touched = {uid for uid, _ in self._index.known_instances(deleted).values()} if deleted else set()
+        return {uid for uid in touched if all(row.sop_uid in deleted for row in self._index.instances_of(uid))}
+
+    def instances_of(self, series_uid: str, *, with_deleted: bool = False) -> list[InstanceRow]:
+        """Give every instance of a series, by number, then UID; opens no file but the index.
+
+        Those that are marked for deletion are left out, unless they are asked for.
+        """
+        deleted = {} if with_deleted else self._retention.marks().deleted
+        return [row for row in self._index.instances_of(series_uid) if row.sop_uid not in deleted]
+
+    def delete(self, level: Level, name: str, *, who: str, why: str, is_dry: bool = False) -> list[Removal]:
+        """Mark a patient (by ID), study, series or instance for deletion: it is hidden, and removed by `purge`.
+
+        Raises `NotFound`, and `Protected` where its study is held. A dry run tells what would be marked.
+        """
+        return self._remover.delete(level, name, who, why, is_dry=is_dry)
+
+    def undelete(self, level: Level, name: str, *, who: str, why: str) -> list[Removal]:
+        """Take the mark away again; raises `NotFound` where there is none."""
+        return self._remover.undelete(level, name, who, why)
+
+    def purge(self, *, who: str, grace_s: float | None = None, is_dry: bool = False) -> list[Removal]:
+        """Remove for good what was marked before the grace (the policy's, unless given) began.
+
+        A dry run tells what would go. Nothing of a protected study goes.
+        """
+        return self._remover.purge(who, self.policy.grace_s if grace_s is None else grace_s, is_dry=is_dry)
+
+    def protect(self, study_uid: str, *, who: str, why: str) -> None:
+        """Hold a study: nothing of it is deleted or purged until `unprotect`. Raises `NotFound`."""
+        self._remover.protect(study_uid, who, why, is_held=True)
+
+    def unprotect(self, study_uid: str, *, who: str, why: str) -> None:
+        """Hold a study no longer; raises `NotFound` where it is not held."""
+        self._remover.protect(study_uid, who, why, is_held=False)
+
+    def retention(self) -> list[Entry]:
+        """Give every deletion, purge and protection, oldest first: by whom, when and why."""
+        return self._retention.entries()
 
     def find(
         self,
@@ -145,6 +198,12 @@ class Archive:
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""
+        series = self._open_series(name)
+        if self._retention.marks().deleted and series.uid in self._hidden():
+            raise NotFound(f"series {series.uid} is marked for deletion: `filmless undelete` brings it back")
+        return series
+
+    def _open_series(self, name: str) -> Series:
         for _ in range(ATTEMPTS):
             row = self._index.find_series(name)
             # Between question and answer an ingest may have put a newer generation in this one's place.
@@ -195,7 +254,15 @@ class Archive:
         What cannot be mended goes to quarantine as it is; nothing that may be the last copy is deleted.
         """
         uid = None if series is None else self._index.find_series(series).series_uid
-        repair = Repair(self._home, self._index, self._reception, self._verification, progress, is_dry=is_dry)
+        repair = Repair(
+            self._home,
+            self._index,
+            self._reception,
+            self._verification,
+            progress,
+            is_dry=is_dry,
+            is_dropped=self._retention.marks().purged.__contains__,
+        )
         return repair.run(uid, [Path(path) for path in replacements])
 
     def reindex(self) -> None:
@@ -205,7 +272,7 @@ class Archive:
 
     def unlisted(self) -> list[Unlisted]:
         """Give the series of which the files hold a newer generation than the index; opens no file of the others."""
-        return self._verification.unlisted(self.contents(), self._home.survey())
+        return self._verification.unlisted(self._index.all_series(), self._home.survey())
 
     def unfinished(self) -> list[str]:
         """Give a line for each thing that a writer is at, or one that was stopped has left; none of it is damage."""

@@ -37,6 +37,9 @@ POINTS = (
     "generation: former hidden",
     "generation: former removed",
     "generation: set aside",
+    "retention: noted",
+    "retention: purge noted",
+    "retention: generations removed",
 )
 """All there are, in the order in which they are met by and large."""
 
