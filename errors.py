@@ -18,6 +18,7 @@
   + Damaged (OSError)                 ours: what the archive holds is not what it stored
   + StoreFailed (OSError)             the object store's: no answer, or a refusal; what is stored may well be whole
   + OtherBytes (ValueError)           an instance refused, as other bytes are there under its UID
+  + Protected (RuntimeError)          what was to be deleted is of a study that is held
   + NoRoom (OSError)                  nothing is received, so that the disk does not fill up
   + Superseded (RuntimeError)         a newer generation has replaced the one being read
 """
@@ -109,6 +110,10 @@ class StoreFailed(FilmlessError, OSError):
 
 class OtherBytes(FilmlessError, ValueError):
     """An instance that the archive's policy refuses: other bytes are there under its SOP Instance UID."""
+
+
+class Protected(FilmlessError, RuntimeError):
+    """Something of a study that is protected was to be deleted; the message says by whom."""
 
 
 class NoRoom(FilmlessError, OSError):

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import FilmlessError
 from ..kernels.jit import on_first_compilation
-from . import codecs, console, demo, export, find, ingest, receive, recode, render, show, warm
+from . import codecs, console, demo, export, find, ingest, receive, recode, render, retention, show, warm
 
 _INTERRUPTED = 130
 """Exit code by which Typer answers Ctrl-C."""
@@ -36,6 +36,13 @@ app.command("render")(render.render_picture)
 app.command("export")(export.export)
 app.command("verify")(export.verify)
 app.command("recode")(recode.recode)
+app.command("repair")(export.repair)
+app.command("reindex")(export.reindex)
+app.command("delete")(retention.delete)
+app.command("undelete")(retention.undelete)
+app.command("purge")(retention.purge)
+app.command("protect")(retention.protect)
+app.command("unprotect")(retention.unprotect)
 app.command("codecs")(codecs.list_codecs)
 app.command("warm")(warm.warm_up)
 

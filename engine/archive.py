@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Damaged, Superseded
+from ..errors import NotFound, Superseded
 from ..storage.home import Home
-from ..storage.index import Index, SeriesRow, newest_readable
 from ..storage.keys import Level
+from ..storage.index import Index, SeriesRow
 from ..storage.policy import Policy
 from ..storage.published import Published
-from ..storage.quarantine import SetAside, all_set_aside, find_damage
+from ..storage.quarantine import SetAside, all_set_aside
+from ..storage.retention import Entry, Retention
 from ..storage.rows import INBOX, InstanceRow
-from ..storage.store.series_folder import SeriesFolder
 from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
 from .reception import Given, Receipt, Reception
 from .recode import Recoded, recode
 from .recovery import recover
+from .removal import Level, Removal, Remover
+from .repair import Repair, Repaired
 from .report import IngestReport, Progress, no_progress
 from .series import Series
 from .stored_instance import ConsolidatedInstance, StoredInstance, WaitingInstance
-
-_ATTEMPTS = 20
-"""How often a series is opened anew where newer generations take its place meanwhile."""
+from .verification import ATTEMPTS, Unlisted, Verification, Verified, unfinished, unindexed_in_inbox
 
 
 class Archive:
@@ -36,6 +35,9 @@ class Archive:
         self._home = home
         self._index = Index(home)
         self._reception = Reception(home, self._index)
+        self._retention = Retention(home.root)
+        self._remover = Remover(home, self._index, self._reception, self._retention)
+        self._verification = Verification(home, self._index, self._open_series)
 
     def __repr__(self) -> str:
         return f"<Archive {self.root}>"
@@ -106,11 +108,15 @@ class Archive:
 
     def instance(self, sop_instance_uid: str) -> StoredInstance:
         """Find one instance, whether it waits in the inbox or is consolidated; raises `NotFound`."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             row = self._index.find_instance(sop_instance_uid)
+            if row.sop_uid in self._retention.marks().deleted:
+                raise NotFound(
+                    f"instance {sop_instance_uid} is marked for deletion: `filmless undelete` brings it back"
+                )
             if row.place == INBOX:
                 return self._waiting(row)
-            series = self.series(row.series_uid)
+            series = self._open_series(row.series_uid)
             if series.row.generation == row.place:
                 return ConsolidatedInstance(series, row)
         raise Superseded(f"instance {sop_instance_uid}: newer generations come faster than it can be opened")
@@ -118,13 +124,58 @@ class Archive:
     def _waiting(self, row: InstanceRow) -> WaitingInstance:
         return WaitingInstance(self._home, row, self.instance)
 
-    def contents(self) -> list[SeriesRow]:
-        """Give every series, by patient, study date and series number; opens no file but the index."""
-        return self._index.all_series()
+    def contents(self, *, with_deleted: bool = False) -> list[SeriesRow]:
+        """Give every series, by patient, study date and series number; opens no file but the index.
 
-    def instances_of(self, series_uid: str) -> list[InstanceRow]:
-        """Give every instance of a series, by number, then UID; opens no file but the index."""
-        return self._index.instances_of(series_uid)
+        Those of which all instances are marked for deletion are left out, unless they are asked for.
+        """
+        rows = self._index.all_series()
+        hidden = set() if with_deleted else self._hidden()
+        return [row for row in rows if row.series_uid not in hidden]
+
+    def _hidden(self) -> set[str]:
+        """Give the series of which all instances are marked."""
+        deleted = self._retention.marks().deleted
+        touched = {uid for uid, _ in self._index.known_instances(deleted).values()} if deleted else set()
+        return {uid for uid in touched if all(row.sop_uid in deleted for row in self._index.instances_of(uid))}
+
+    def instances_of(self, series_uid: str, *, with_deleted: bool = False) -> list[InstanceRow]:
+        """Give every instance of a series, by number, then UID; opens no file but the index.
+
+        Those that are marked for deletion are left out, unless they are asked for.
+        """
+        deleted = {} if with_deleted else self._retention.marks().deleted
+        return [row for row in self._index.instances_of(series_uid) if row.sop_uid not in deleted]
+
+    def delete(self, level: Level, name: str, *, who: str, why: str, is_dry: bool = False) -> list[Removal]:
+        """Mark a patient (by ID), study, series or instance for deletion: it is hidden, and removed by `purge`.
+
+        Raises `NotFound`, and `Protected` where its study is held. A dry run tells what would be marked.
+        """
+        return self._remover.delete(level, name, who, why, is_dry=is_dry)
+
+    def undelete(self, level: Level, name: str, *, who: str, why: str) -> list[Removal]:
+        """Take the mark away again; raises `NotFound` where there is none."""
+        return self._remover.undelete(level, name, who, why)
+
+    def purge(self, *, who: str, grace_s: float | None = None, is_dry: bool = False) -> list[Removal]:
+        """Remove for good what was marked before the grace (the policy's, unless given) began.
+
+        A dry run tells what would go. Nothing of a protected study goes.
+        """
+        return self._remover.purge(who, self.policy.grace_s if grace_s is None else grace_s, is_dry=is_dry)
+
+    def protect(self, study_uid: str, *, who: str, why: str) -> None:
+        """Hold a study: nothing of it is deleted or purged until `unprotect`. Raises `NotFound`."""
+        self._remover.protect(study_uid, who, why, is_held=True)
+
+    def unprotect(self, study_uid: str, *, who: str, why: str) -> None:
+        """Hold a study no longer; raises `NotFound` where it is not held."""
+        self._remover.protect(study_uid, who, why, is_held=False)
+
+    def retention(self) -> list[Entry]:
+        """Give every deletion, purge and protection, oldest first: by whom, when and why."""
+        return self._retention.entries()
 
     def find(
         self,
@@ -147,7 +198,13 @@ class Archive:
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""
-        for _ in range(_ATTEMPTS):
+        series = self._open_series(name)
+        if self._retention.marks().deleted and series.uid in self._hidden():
+            raise NotFound(f"series {series.uid} is marked for deletion: `filmless undelete` brings it back")
+        return series
+
+    def _open_series(self, name: str) -> Series:
+        for _ in range(ATTEMPTS):
             row = self._index.find_series(name)
             # Between question and answer an ingest may have put a newer generation in this one's place.
             with suppress(Superseded):
@@ -166,12 +223,6 @@ class Archive:
         """Give what is in quarantine, and why, oldest first; notes that cannot be read are left to `verify`."""
         return all_set_aside(self._home.quarantine)
 
-    def unlisted(self) -> list[Unlisted]:
-        """Give the series of which the files hold a newer generation than the index; opens no file of the others."""
-        listed = {row.series_uid: row.generation for row in self.contents()}
-        held = (series for series in self._home.survey() if series.generations)
-        return [_unlisted(series) for series in held if listed.get(series.uid, 0) < series.generations[-1]]
-
     def verify(self, progress: Progress = no_progress, series: str | None = None) -> list[str]:
         """Re-read every series, or one, against its checksums, and compare files, index and quarantine.
 
@@ -179,81 +230,55 @@ class Archive:
         next one puts in order, is no damage: see `unfinished`.
         """
         if series is not None:
-            return self._verify_series(self._index.find_series(series), progress)
-        rows = self.contents()
-        done, total = 0, sum(row.received_bytes + row.waiting_bytes for row in rows)
-        damage = [line for unlisted in self.unlisted() for line in unlisted.damage]
-        damage += self._beyond_files(rows)
-        for row in rows:
-            damage += self._verify_series(row, _part(progress, done, total))
-            done += row.received_bytes + row.waiting_bytes
-        return damage + find_damage(self._home.quarantine)
+            return self._verification.verify_series(self._index.find_series(series), progress)
+        return self._verification.run(progress).damage
 
-    def _beyond_files(self, rows: list[SeriesRow]) -> list[str]:
-        """Name series of which only the index knows the generation that it says is current."""
-        newest = {series.uid: max(series.generations, default=0) for series in self._home.survey()}
-        told = "series {}: the index says generation {}, the files {}"
-        pairs = ((row, newest.get(row.series_uid, 0)) for row in rows)
-        return [told.format(row.series_uid, row.generation, held) for row, held in pairs if held < row.generation]
+    def verify_for(self, seconds: float | None = None, progress: Progress = no_progress) -> Verified:
+        """Verify for so many seconds, those series first that were verified longest ago; None for all of them.
 
-    def _verify_series(self, row: SeriesRow, progress: Progress) -> list[str]:
-        for _ in range(_ATTEMPTS):
-            try:
-                series = self.series(row.series_uid)
-                return [*_unlike_index(series), *series.verify(progress)]
-            except Superseded:
-                continue  # a newer generation came while this one was read
-            except Damaged as problem:
-                return [f"series {row.series_uid}: {problem}"]
-        return [f"series {row.series_uid}: newer generations come faster than one can be read; verify it later"]
+        What was found well is remembered: the next time goes on where this one stopped.
+        """
+        return self._verification.run(progress, seconds)
+
+    def repair(
+        self,
+        series: str | None = None,
+        *,
+        is_dry: bool = False,
+        replacements: Iterable[str | Path] = (),
+        progress: Progress = no_progress,
+    ) -> list[Repaired]:
+        """Put right what `verify` finds wrong, in all series or one; give what was done, or would be in a dry run.
+
+        Lost bytes are looked for in other generations, inbox and quarantine, and in files at or below `replacements`.
+        What cannot be mended goes to quarantine as it is; nothing that may be the last copy is deleted.
+        """
+        uid = None if series is None else self._index.find_series(series).series_uid
+        repair = Repair(
+            self._home,
+            self._index,
+            self._reception,
+            self._verification,
+            progress,
+            is_dry=is_dry,
+            is_dropped=self._retention.marks().purged.__contains__,
+        )
+        return repair.run(uid, [Path(path) for path in replacements])
+
+    def reindex(self) -> None:
+        """Make the index anew from the files alone: its answers are the same as before."""
+        self._index.rebuild()
+        self._reception.recover()
+
+    def unlisted(self) -> list[Unlisted]:
+        """Give the series of which the files hold a newer generation than the index; opens no file of the others."""
+        return self._verification.unlisted(self._index.all_series(), self._home.survey())
 
     def unfinished(self) -> list[str]:
-        """Give a line for each thing that an ingest is at, or one that was stopped has left; none of it is damage."""
+        """Give a line for each thing that a writer is at, or one that was stopped has left; none of it is damage."""
         sound = [unlisted.uid for unlisted in self.unlisted() if unlisted.is_sound]
-        missed = [f"series {uid}: not indexed yet: the next ingest does it" for uid in sound]
-        surveyed = self._home.survey()
-        formers = [
-            f"{series.folder / str(former)}: generation {former} is still beside {series.generations[-1]}"
-            for series in surveyed
-            for former in series.generations[:-1]
-        ]
-        leftovers = [leftover for series in surveyed for leftover in series.leftovers]
-        parts = [f"{path}: half-written or half-removed" for path in [*leftovers, *self._home.parts()]]
-        return missed + formers + parts
-
-
-@dataclass(frozen=True, slots=True)
-class Unlisted:
-    """A series of which the files hold a newer generation than the index, or any at all."""
-
-    uid: str
-    is_sound: bool
-    """Whether the newest generation can be read: then it is just not indexed yet."""
-    damage: list[str]
-    """A line for each generation that cannot be read."""
-
-
-def _unlisted(series: SeriesFolder) -> Unlisted:
-    _, damage = newest_readable(series)
-    return Unlisted(series.uid, not damage, damage)
-
-
-def _unlike_index(series: Series) -> list[str]:
-    """Name what the index says of a series otherwise than its manifest."""
-    if not series.is_consolidated:
-        return []
-    row, manifest = series.row, series.manifest
-    said = (row.instances, row.study_uid)
-    true = (len(manifest.instances), manifest.study_instance_uid)
-    if said == true:
-        return []
-    told = "the index says {} instances of study {}, the manifest {} of {}; delete index.sqlite: it is made anew"
-    return [f"series {series.uid}: " + told.format(*said, *true)]
-
-
-def _part(progress: Progress, start: int, total: int) -> Progress:
-    """Give what tells `progress` of a part of the work that begins at `start`."""
-    return lambda stage, done, _total: progress(stage, start + done, total)
+        received = unindexed_in_inbox(self._home, self._index)
+        return unfinished(self._home, sound) + [f"{path}: received, and not indexed yet" for path in received]
 
 
 def open_archive(path: str | Path, *, create: bool = True, series_url: str = "") -> Archive:

@@ -251,7 +251,7 @@ class _Work:
 
     def _load(self, numbers: Sequence[int]) -> None:
         """Have instances in memory, hashed together, or know why they cannot be taken in."""
-        read: dict[int, bytes] = {}
+        read: dict[int, bytes | memoryview] = {}
         for number in numbers:
             if not (number in self._loaded or number in self._bad or number in self.without_pixels):
                 with self._bad_where_it_fails(number):
@@ -260,11 +260,11 @@ class _Work:
             with self._bad_where_it_fails(number):
                 self._loaded[number] = take_apart(read[number], received, self._instances[number])
 
-    def _receptions(self, read: dict[int, bytes]) -> dict[int, Received]:
+    def _receptions(self, read: dict[int, bytes | memoryview]) -> dict[int, Received]:
         """Give what is known of instances; the hash of those that were received need not be found out."""
         known = {number: self._sources[number].received for number in read}
         hashed = [number for number, received in known.items() if received is None]
-        digests = dict(zip(hashed, sha256_of_each([read[number] for number in hashed]), strict=True))
+        digests = dict(zip(hashed, sha256_of_each([bytes(read[number]) for number in hashed]), strict=True))
         return {number: received or Received(digests[number]) for number, received in known.items()}
 
     @contextmanager

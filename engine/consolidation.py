@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import BadSources, Damaged, FilmlessError, FormatError, Unproven
+from ..errors import BadSources, Damaged, FilmlessError, FormatError, NoRoom, Unproven
 from ..storage import inbox, pool
 from ..storage.durable import hash_file
 from ..storage.generation import remove_generations
@@ -18,6 +18,7 @@ from ..storage.home import Home
 from ..storage.index import Index
 from ..storage.published import Published
 from ..storage.rows import INBOX, InstanceRow
+from ..storage.whole import read_whole_file
 from .consolidate import consolidate
 from .discovery import read_head
 from .instance import Instance
@@ -75,9 +76,9 @@ class InboxSource:
         """What was known on reception."""
         return Received(self.row.sha256, self.row.received_at, self.row.source)
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         """Give the file's bytes; the proof tells whether they are those received."""
-        return inbox.instance_path(self.home, self.row.series_uid, self.row.sop_uid).read_bytes()
+        return read_whole_file(inbox.instance_path(self.home, self.row.series_uid, self.row.sop_uid))
 
     def parse(self) -> Instance | str:
         """Read just the header; or say why that cannot be."""
@@ -182,6 +183,9 @@ class Consolidation:
         replaced = self._replaced(held, former)
         members = all_members(list(zip(instances, sources, strict=True)), former, held.keys())
         done, total = 0, sum(member.source.size_bytes for member in members)
+        # It may use the room that reception leaves free: when it is done there is more than before.
+        if missing := self._home.missing_bytes(total):
+            raise NoRoom(f"{self._home.root}: {missing} bytes too few are free for its next generation; make room")
 
         def told(size_bytes: int) -> None:
             nonlocal done

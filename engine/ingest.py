@@ -21,6 +21,7 @@ from ..storage.index import Index
 from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.quarantine import set_aside
+from ..storage.retention import Retention
 from .consolidate import consolidate
 from .discovery import Found, Rejected, examine, walk
 from .loading import Received, load
@@ -65,6 +66,7 @@ class Ingest:
     def __init__(self, home: Home, index: Index, reception: Reception, progress: Progress) -> None:
         self._home, self._index, self._reception, self._progress = home, index, reception, progress
         self._report = IngestReport()
+        self._deleted = Retention(home.root).marks().deleted
         self._stored_bytes = self._total_bytes = 0
 
     def run(self, paths: Iterable[Path]) -> IngestReport:
@@ -141,6 +143,8 @@ class Ingest:
     def _compare(self, file: Found, digest: str, where: str, own_digest: str = "") -> None:
         """Count a second file of an instance as a duplicate where it is the same, byte for byte."""
         if digest and (own_digest or _hash(file.path)) == digest:
+            if file.instance.sop_instance_uid in self._deleted:
+                self._reception.receive(file.path)  # which takes the mark away
             self._report.duplicates.append(file.path)
             return
         uid = file.instance.sop_instance_uid

@@ -18,6 +18,9 @@ from .packing import Packing, Values, is_packable, samples_first, unpack_frame
 from .parse import extended_offset_table, locate_deflated_pixels
 from .transfer_syntax import TRANSFER_SYNTAXES
 
+WHOLE_BYTES = 64 << 20
+"""A file that is kept whole is kept in pieces of this size, so that none has to be held in memory as one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -47,8 +50,8 @@ class Source(Protocol):
     def is_acknowledged(self) -> bool:
         """Whether it has to be kept, whatever its pixels turn out to be."""
 
-    def read(self) -> bytes:
-        """Give the whole file; raises `FormatError` where it is not the one that was examined."""
+    def read(self) -> bytes | memoryview:
+        """Give the whole file, mapped where large; raises `FormatError` where it is not the one that was examined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Loaded:
     """An instance whose file is in memory."""
 
     instance: Instance
-    data: bytes
+    data: bytes | memoryview
     received: Received
     pixels: memoryview
     """The native pixel element (of the inflated data set, where the file is deflated); else empty."""
@@ -106,7 +109,9 @@ class Loaded:
             if source == "stack" and span is not None:
                 cuts = [(span.offset, len(self.pixels))]
             view = memoryview(self.data)
-            kept: list[bytes | memoryview] = [self.data] if source == "whole" else []
+            kept: list[bytes | memoryview] = []
+            if source == "whole":
+                kept = [view[at : at + WHOLE_BYTES] for at in range(0, len(view), WHOLE_BYTES)]
             if source == "codestreams":
                 kept = [view[offset : offset + length] for offset, length in cuts]
             header = b"" if source == "whole" else _without(self.data, cuts)
@@ -162,14 +167,14 @@ def load(source: Source, instance: Instance) -> Loaded:
     return take_apart(data, received, instance)
 
 
-def take_apart(data: bytes, received: Received, instance: Instance) -> Loaded:
+def take_apart(data: bytes | memoryview, received: Received, instance: Instance) -> Loaded:
     """Locate the pixels in a file that was read whole and hashed; raises as `load` does."""
     loaded = Loaded(instance, data, received, memoryview(b""), [], [], None, True, len(data))
     if instance.pixels is None:
         return loaded
     span, holder = instance.pixel_span, data
     if span is None:
-        inflated, span = locate_deflated_pixels(data)
+        inflated, span = locate_deflated_pixels(bytes(data))
         holder, loaded.is_exact = bytes(inflated), False
     if span is None:
         raise FormatError("the header describes pixels; the deflated data set holds none")
@@ -182,7 +187,7 @@ def take_apart(data: bytes, received: Received, instance: Instance) -> Loaded:
     return loaded
 
 
-def _locate_native_pixels(loaded: Loaded, holder: bytes, span: PixelSpan) -> None:
+def _locate_native_pixels(loaded: Loaded, holder: bytes | memoryview, span: PixelSpan) -> None:
     description = loaded.instance.pixels
     assert description is not None
     needed, is_big_endian = description.native_bytes, span.is_big_endian
@@ -211,13 +216,14 @@ def _locate_codestreams(loaded: Loaded) -> None:
             raise Truncated("the video has no fragment")
         return
     frames = instance.pixels.frames
-    extended = extended_offset_table(loaded.data[: span.offset + 8], len(loaded.data)) if frames > 1 else None
+    extended = extended_offset_table(bytes(loaded.data[: span.offset + 8]), len(loaded.data)) if frames > 1 else None
     loaded.frames = locate_frames(loaded.data, span, frames, extended)
 
 
-def _without(data: bytes, cuts: Sequence[Fragment]) -> bytes:
+def _without(data: bytes | memoryview, cuts: Sequence[Fragment]) -> bytes:
     """Give `data` less some runs of it, (offset, length) each, in order."""
-    pieces, at = [], 0
+    pieces: list[bytes | memoryview] = []
+    at = 0
     for offset, length in cuts:
         pieces.append(data[at:offset])
         at = offset + length

@@ -12,6 +12,7 @@ from ..storage.home import Home
 from ..storage.index import Index
 from ..storage.manifest import Manifest
 from ..storage.published import Published
+from ..storage.retention import Retention
 from .consolidate import series_order
 from .instance import Instance
 from .loading import Received, Source
@@ -31,9 +32,9 @@ class ArchivedSource:
     received: Received
     is_acknowledged: bool = True
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         """Give the instance as it was received."""
-        return self.rebuilder.read(self.number)
+        return self.rebuilder.read_or_spool(self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ def among_new(problem: BadSources, members: Sequence[Member]) -> Exception:
     return BadSources(reasons)
 
 
-def holds_all_of(manifest: Manifest, other: Manifest) -> bool:
-    """Whether a generation has every instance of another, the same bytes."""
-    return _identities(other) <= _identities(manifest)
+def holds_all_of(manifest: Manifest, other: Manifest, dropped: Collection[str] = ()) -> bool:
+    """Whether a generation has every instance of another, the same bytes, but those that were purged."""
+    return {one for one in _identities(other) if one[0] not in dropped} <= _identities(manifest)
 
 
 def _identities(manifest: Manifest) -> set[tuple[str, str]]:
@@ -99,7 +100,8 @@ def remove_formers(home: Home, index: Index, uid: str, generations: Sequence[int
     with suppress(Damaged):
         current = Published(home, uid, newest)
         held = [Published(home, uid, former) for former in formers]
-        is_whole = all(holds_all_of(current.manifest, former.manifest) for former in held)
+        dropped = Retention(home.root).marks().purged
+        is_whole = all(holds_all_of(current.manifest, former.manifest, dropped) for former in held)
         for former in held:
             former.release()
         if index.generation_of(uid) == newest and is_whole and not find_damage(current):

@@ -19,6 +19,7 @@ from ..kernels.stored_values import FillRule
 from .decode import decode_native_frame
 from .instance import PixelDescription
 
+_PIECE_BYTES = 16 << 20
 Values = NDArray[np.generic]
 Bytes = bytes | memoryview
 
@@ -39,7 +40,7 @@ class Packing:
         if description.bits_allocated == 1:
             used = description.frames * description.frame_bits
             return cls(description, False, None if stored_values.padding_bits(raw, used) else "zero")
-        return cls(description, is_big_endian, stored_values.fill_rule(raw, **_bits(description, is_big_endian)))
+        return cls(description, is_big_endian, _fill_rule(raw, _bits(description, is_big_endian)))
 
     def to_json(self) -> dict[str, Any]:
         """Give the manifest's form of it."""
@@ -50,6 +51,25 @@ class Packing:
     def from_json(cls, stored: dict[str, Any]) -> Packing:
         """Read the manifest's form of it."""
         return cls(PixelDescription(**stored["description"]), stored["is_big_endian"], stored["fill"])
+
+
+def _fill_rule(raw: NDArray[np.uint8], bits: dict[str, Any]) -> FillRule | None:
+    """Find the fill rule piece by piece: words in another order, or at odd places, are copied before they are read."""
+    pieces = [raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES)]
+    rules = [stored_values.fill_rule(piece, **bits) for piece in pieces]
+    if None in rules:
+        return None
+    if "sign" not in rules:
+        return "zero"
+    # What is filled by zeros is filled by the sign too, where that is zero in all words.
+    zeros = (piece for piece, rule in zip(pieces, rules, strict=True) if rule == "zero")
+    return None if any(_has_sign(piece, bits) for piece in zeros) else "sign"
+
+
+def _has_sign(piece: NDArray[np.uint8], bits: dict[str, Any]) -> bool:
+    order = ">" if bits["is_big_endian"] else "<"
+    words = piece.view(f"{order}u{bits['bits_allocated'] // 8}")
+    return bool((words >> bits["high_bit"] & 1).any())
 
 
 def is_packable(description: PixelDescription) -> bool:

@@ -13,10 +13,14 @@ import numpy as np
 from ..errors import Damaged
 from ..storage.manifest import InstanceRecord
 from ..storage.published import Published
+from ..storage.whole import MAPPED_BYTES, spool
 from .packing import Bytes, Packing, Values, pack_frames
 
 _ITEM = b"\xfe\xff\x00\xe0"
 """Item (FFFE,E000), little endian: encapsulated pixel data is never anything else (PS3.5 A.4)."""
+
+_HEAD_PIECES = 4
+"""Of a file kept whole, that its header, which reception bounds, surely ends in."""
 
 _SLAB_SLICES = 32
 """Slices read at a time: a chunk's depth, so that no chunk is decoded twice while instances come in stack order."""
@@ -73,7 +77,8 @@ class Rebuilder:
         """Give the beginning of an instance's file, up to its pixels at least; no stored value is read for it."""
         record = self._published.manifest.instances[instance]
         if record.source == "whole":
-            return self._published.codestream(instance)
+            pieces = range(min(record.codestreams, _HEAD_PIECES))
+            return b"".join(self._published.codestream(instance, piece) for piece in pieces)
         header = self._published.header(instance)
         return header if record.source == "none" else header[: record.pixel_offset]
 
@@ -81,7 +86,7 @@ class Rebuilder:
         """Give an instance's file in pieces; raises `Damaged` where the archive's bytes are not what was stored."""
         record = self._published.manifest.instances[instance]
         if record.source == "whole":
-            yield self._published.codestream(instance)
+            yield from (self._published.codestream(instance, piece) for piece in range(record.codestreams))
             return
         header = self._published.header(instance)
         if record.source == "stack":
@@ -93,13 +98,26 @@ class Rebuilder:
         else:
             yield header
 
+    def proven(self, instance: int) -> Iterator[Bytes]:
+        """Give an instance's file in pieces, and raise `Damaged` at their end where they are not what was received."""
+        digest = hashlib.sha256()
+        for piece in self.pieces(instance):
+            digest.update(piece)
+            yield piece
+        record = self._published.manifest.instances[instance]
+        if digest.hexdigest() != record.sha256:
+            raise Damaged(f"{self._published.folder}: instance {record.sop_instance_uid} does not rebuild exactly")
+
     def read(self, instance: int) -> bytes:
         """Give an instance's file whole, proven equal to what was received; raises `Damaged` where it is not."""
-        data = b"".join(self.pieces(instance))
+        return b"".join(self.proven(instance))
+
+    def read_or_spool(self, instance: int) -> bytes | memoryview:
+        """Give the same, in memory where it is small, else in a mapped file that has no name and goes with it."""
         record = self._published.manifest.instances[instance]
-        if hashlib.sha256(data).hexdigest() != record.sha256:
-            raise Damaged(f"{self._published.folder}: instance {record.sop_instance_uid} does not rebuild exactly")
-        return data
+        if record.size_bytes < MAPPED_BYTES:
+            return self.read(instance)
+        return spool(self.proven(instance), self._published.local_folder)
 
     def _native_pixels(self, instance: int, record: InstanceRecord) -> Iterator[Bytes]:
         assert record.pixels is not None

@@ -7,7 +7,6 @@ What is no instance goes to quarantine with the reason.
 from __future__ import annotations
 
 import logging
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..storage.index import Index
 from ..storage.lease import unleased
 from ..storage.published import Published
 from ..storage.quarantine import set_aside, set_bytes_aside, set_part_aside
+from ..storage.retention import Entry, Retention
 from ..storage.rows import INBOX, InboxRow, InstanceRow
 from .discovery import read_head
 from .instance import Instance
@@ -57,6 +57,7 @@ class Reception:
     def __init__(self, home: Home, index: Index) -> None:
         self._home, self._index = home, index
         self._admission = Admission(home, index)
+        self._retention = Retention(home.root)
 
     def receive(self, given: Given, source: str = "") -> Receipt:
         """Take in one instance: its bytes, a stream of them, or a file's path; `source` says whom it comes from.
@@ -88,8 +89,8 @@ class Reception:
 
     def _check_room(self, size_bytes: int) -> None:
         reserve = self._home.policy.reserve_bytes
-        missing = size_bytes + reserve - shutil.disk_usage(self._home.root).free
-        if missing > 0:
+        missing = self._home.missing_bytes(size_bytes + reserve)
+        if missing:
             raise NoRoom(
                 f"{self._home.root}: not received: {missing} bytes too few are free; make room, or lower "
                 f"reserve_bytes={reserve} by `filmless policy`"
@@ -120,8 +121,25 @@ class Reception:
             if not isinstance(outcome, tuple):
                 return _receipt(row, outcome)
         elif held[1] == row.sha256:
-            return _receipt(row, "same")
+            return self._acknowledge_again(part, row, origin)
         return self._take_other(part, row, origin)
+
+    def _acknowledge_again(self, part: PartFile, row: InboxRow, origin: str) -> Receipt:
+        """Acknowledge an instance that is there already; where it was marked for deletion, it is not any more."""
+        marks = self._retention.marks()
+        if row.sop_uid not in marks.deleted and row.sop_uid not in marks.purged:
+            return _receipt(row, "same")
+        with self._home.series_lock(row.series_uid):  # nobody purges it meanwhile
+            surveyed = self._home.survey_series(row.series_uid)
+            self._index.catch_up([surveyed] if surveyed is not None else [])
+            held = self._index.held(row.sop_uid)
+            if held is not None and held[1] == row.sha256:
+                why = f"it was {origin} again"
+                entry = Entry("undelete", _now(), "reception", why, f"instance {row.sop_uid}", (row.sop_uid,))
+                self._retention.add(entry)
+                log.warning("instance %s was marked for deletion and is not any more: %s", row.sop_uid, why)
+                return _receipt(row, "same")
+        return self._admit(part, row, origin)
 
     def _take_other(self, part: PartFile, row: InboxRow, origin: str) -> Receipt:
         """Do as policy says with an instance of which the archive has other bytes (invariant A6)."""
@@ -153,8 +171,8 @@ class Reception:
             return
         published = Published(self._home, former.series_uid, former.place)
         numbers = {record.sop_instance_uid: n for n, record in enumerate(published.manifest.instances)}
-        data = Rebuilder(published).read(numbers[former.sop_uid])
-        set_bytes_aside(self._home.quarantine, [data], origin, reason, _now())
+        pieces = Rebuilder(published).proven(numbers[former.sop_uid])
+        set_bytes_aside(self._home.quarantine, pieces, origin, reason, _now())
 
     def _why_not_in_series(self, row: InboxRow) -> str:
         """Say why an instance must not join its series, "" where it may: two people must not share a volume."""

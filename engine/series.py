@@ -8,11 +8,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from ..errors import Damaged, InvalidArgument, NotFound
-from ..storage.durable import write_whole
+from ..storage.durable import write_pieces
 from ..storage.index import SeriesRow
 from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.store.place import Place
+from .packing import Bytes
 from .rebuild import Rebuilder
 from .render.answer import answer, etag
 from .render.picture import Image
@@ -129,11 +130,11 @@ class Series:
         done, total = 0, self.row.received_bytes + self.row.waiting_bytes
         written: list[Path] = []
         failed: dict[str, list[str]] = {}
-        for uid, read in self._readers():
+        for uid, pieces in self._readers():
             try:
-                data = read()
-                written.append(_write(target, uid, data))
-                done += len(data)
+                path = target / f"{uid}.dcm"
+                done += write_pieces(path, pieces())
+                written.append(path)
             except Damaged as problem:
                 failed.setdefault(str(problem), []).append(uid)
             progress("exporting", done, total)
@@ -144,16 +145,16 @@ class Series:
             raise Damaged(f"series {self.uid}: {counts}, but not {named}")
         return written
 
-    def _readers(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Give each instance's UID, and what reads it; those of the generation in the order that is cheapest."""
+    def _readers(self) -> Iterator[tuple[str, Callable[[], Iterator[Bytes]]]]:
+        """Give each instance's UID, and what reads it, proven at the end; a generation in the cheapest order."""
         for uid, instance in self._waiting.items():
-            yield uid, instance.read
+            yield uid, instance.pieces
         if self._published is not None:
             rebuilder = Rebuilder(self._published)
             for number in rebuilder.stack_order():
                 uid = self.manifest.instances[number].sop_instance_uid
                 if uid not in self._waiting:
-                    yield uid, partial(rebuilder.read, number)
+                    yield uid, partial(rebuilder.proven, number)
 
     def instance(self, sop_instance_uid: str) -> bytes:
         """Give one instance's file, byte for byte as received; raises `NotFound`, `Damaged`."""
@@ -178,9 +179,3 @@ class Series:
             damage += instance.verify()
             told(instance.row.size_bytes)
         return damage
-
-
-def _write(folder: Path, sop_instance_uid: str, data: bytes) -> Path:
-    path = folder / f"{sop_instance_uid}.dcm"
-    write_whole(path, data)
-    return path

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Damaged, InvalidArgument, NotFound, OutOfRange
+from ..errors import Damaged, Incomplete, InvalidArgument, NotFound, OutOfRange
 from ..storage import inbox
 from ..storage.home import Home
 from ..storage.rows import INBOX, InstanceRow
+from ..storage.whole import MAPPED_BYTES, spool
+from .instance import Instance
 from .loading import Loaded, Received, load
 from .packing import Bytes
-from .parse import parse_head
+from .parse import HEAD_BYTES, HEAD_GROWTH, parse_head
 from .rebuild import Rebuilder
 from .render.frame import render_frame
 from .render.palette import read_palette
@@ -73,8 +75,12 @@ class WaitingInstance:
 
     @cached_property
     def _loaded(self) -> Loaded:
-        data = self.read()
-        return load(_InMemory(data, Received(self.row.sha256)), parse_head(data, len(data)))
+        if self.row.size_bytes < MAPPED_BYTES:
+            data: bytes | memoryview = self.read()
+        else:
+            # Proven, then mapped: should it be consolidated in between, what is mapped stays.
+            data = spool(self.pieces(), self._path.parents[3])
+        return load(_InMemory(data, Received(self.row.sha256)), _head_of(data))
 
     @property
     def frames(self) -> int:
@@ -144,7 +150,7 @@ class WaitingInstance:
         assert table is not None
         assert pixels is not None
         is_palette = photometric_interpretation == "PALETTE COLOR"
-        modality_table, voi_table = read_tables(self._loaded.data) if instance.has_tables else (None, None)
+        modality_table, voi_table = read_tables(bytes(self._loaded.data)) if instance.has_tables else (None, None)
         center, width = table.window[number].tolist()
         slope, intercept = table.rescale[number].tolist()
         return render_frame(
@@ -156,7 +162,7 @@ class WaitingInstance:
             frame_window=(center, width) if np.isfinite(center + width) else None,
             voi_function=instance.voi_function,
             padding_value=instance.padding_value,
-            palette=read_palette(self._loaded.data) if is_palette else None,
+            palette=read_palette(bytes(self._loaded.data)) if is_palette else None,
             modality_table=modality_table,
             voi_table=voi_table,
         )
@@ -184,12 +190,7 @@ class ConsolidatedInstance:
 
     def pieces(self) -> Iterator[Bytes]:
         """Give its bytes as received, in pieces; raises `Damaged`."""
-        digest = hashlib.sha256()
-        for piece in Rebuilder(self._series.published).pieces(self._number):
-            digest.update(piece)
-            yield piece
-        if digest.hexdigest() != self.row.sha256:
-            raise Damaged(f"{self._series.folder}: instance {self.row.sop_uid} does not rebuild exactly")
+        yield from Rebuilder(self._series.published).proven(self._number)
 
     def read(self) -> bytes:
         """Give its bytes as received; raises `Damaged`."""
@@ -216,15 +217,27 @@ class ConsolidatedInstance:
         return picture
 
 
+def _head_of(data: bytes | memoryview) -> Instance:
+    """Parse the header of a whole file; no more than that is copied."""
+    if isinstance(data, bytes):
+        return parse_head(data, len(data))
+    length = HEAD_BYTES
+    while True:
+        try:
+            return parse_head(bytes(data[:length]), len(data))
+        except Incomplete as problem:
+            length = max(problem.needed_bytes, length * HEAD_GROWTH)
+
+
 class _InMemory:
     """The bytes of an instance, as a source."""
 
-    def __init__(self, data: bytes, received: Received) -> None:
+    def __init__(self, data: bytes | memoryview, received: Received) -> None:
         self._data = data
         self.received: Received | None = received
         self.name, self.size_bytes, self.is_acknowledged = "", len(data), True
 
-    def read(self) -> bytes:
+    def read(self) -> bytes | memoryview:
         return self._data
 
 

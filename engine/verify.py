@@ -36,7 +36,11 @@ def _damage_of(published: Published, told: Told) -> list[str]:
     except Damaged as problem:
         return [str(problem)]
     present = set(file_sizes(published.folder))
-    damage = _foreign_files(published.folder, present, sums)
+    damage = [
+        f"{published.folder / name}: does not belong to the generation"
+        for name in foreign_names(published.folder, sums)
+    ]
+    damage += [f"{published.folder / name}: is missing" for name in sorted({*sums, SUMS} - present)]
     there = [name for name in sums if name in present]
     lines = pool.run_all(lambda name: _check_sum(published.folder / name, sums[name]), there)
     damaged = {name: line for name, line in zip(there, lines, strict=True) if line}
@@ -66,11 +70,9 @@ def _named(uids: list[str]) -> str:
     return f"instance {uids[0]}" + (f" and {len(uids) - 1} more" if len(uids) > 1 else "")
 
 
-def _foreign_files(folder: Place, present: set[str], sums: dict[str, str]) -> list[str]:
-    """Name files that no generation has, and such as are missing."""
-    expected = {*sums, SUMS}
-    foreign = [f"{folder / name}: does not belong to the generation" for name in sorted(present - expected)]
-    return foreign + [f"{folder / name}: is missing" for name in sorted(expected - present)]
+def foreign_names(folder: Place, sums: dict[str, str]) -> list[str]:
+    """Name the files in a generation's folder that it does not list, by their paths below it."""
+    return sorted(file_sizes(folder).keys() - {*sums, SUMS})
 
 
 def _check_sum(path: Place, digest: str) -> str:

@@ -7,13 +7,13 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from . import pool
-from .lease import unleased
+from .lease import locked, unleased
 
 _COPY_BYTES = 1 << 20
 _EARLY_BYTES = 4 << 20
@@ -33,14 +33,21 @@ def flush(path: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, durably and in one step; a former file is replaced."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
+    """Do as `write_whole` with bytes that come in pieces; give how many. Where they raise, nothing is at `path`."""
     part = PartFile(path.parent, f"{path.name}.", is_hashed=False)
     try:
-        part.append(data)
+        for piece in pieces:
+            part.append(piece)
         part.seal()
         part.path.replace(path)
     finally:
         part.close()
     flush(path.parent)
+    return part.size_bytes
 
 
 class PartFile:
@@ -91,8 +98,10 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the file, and of its hidden name where it still has it."""
-        self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self.descriptor)  # its lock goes: what is left is known to be abandoned
 
 
 def remove_abandoned(part: Path) -> None:
@@ -162,3 +171,19 @@ def hash_file(path: Path) -> str:
 def flush_tree(folder: Path) -> None:
     """Wait until every file and folder at and below `folder` is on the disk; many at a time, as disks like it."""
     pool.run_all(flush, [folder, *folder.rglob("*")])
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a journal, durably; a line that a crash cut short is ended first, so that it harms no other."""
+    with locked(path.parent / ".locks" / path.name):
+        is_new = not path.exists()
+        with path.open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            flush(path.parent)

@@ -36,6 +36,10 @@ POINTS = (
     "generation: published",
     "generation: former hidden",
     "generation: former removed",
+    "generation: set aside",
+    "retention: noted",
+    "retention: purge noted",
+    "retention: generations removed",
 )
 """All there are, in the order in which they are met by and large."""
 

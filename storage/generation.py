@@ -12,12 +12,12 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from ..errors import Damaged
+from ..errors import Damaged, Superseded
 from .durable import HashedFile, flush
 from .fail import reached
 from .home import Home
 from .manifest import Manifest
-from .pack import GroupedPackWriter, PackWriter
+from .pack import GroupedPackWriter, Pack, PackWriter
 from .store.place import Place
 from .store.reading import read_whole
 from .store.series_folder import MANIFEST, SUMS
@@ -57,15 +57,19 @@ class GenerationWriter:
     def write(self, path: Path, data: bytes) -> None:
         """Write a small file at `path` below `folder`."""
         file = HashedFile(self.folder / path)
-        file.append(data)
-        self._sums[file.path] = file.close(), file.size_bytes
+        try:
+            file.append(data)
+            self._sums[file.path] = file.close(), file.size_bytes
+        finally:
+            file.abandon()
 
     def finish(self, manifest: Manifest) -> None:
         """Write manifest and sums: all that is missing then is the generation's name."""
-        for pack in (self.headers, self._codestreams):
-            if pack is not None:
-                self._sums[pack.path] = pack.close()
-        self.write(Path(MANIFEST), manifest.to_json())
+        text = manifest.to_json()
+        self._sums[self.headers.path] = self.headers.close(last=text)
+        if self._codestreams is not None:
+            self._sums[self._codestreams.path] = self._codestreams.close()
+        self.write(Path(MANIFEST), text)
         sums = {str(path.relative_to(self.folder)): digest for path, (digest, _) in self._sums.items()}
         self.write(Path(SUMS), _sums_text(sums).encode())
         reached("generation: written")
@@ -94,6 +98,20 @@ def read_manifest(folder: Place) -> Manifest:
     """Read a generation's manifest; raises `Damaged` where it is missing or no manifest, or `Superseded`."""
     path = folder / MANIFEST
     return Manifest.from_json(read_whole(path), path)
+
+
+def copied_manifest(folder: Place) -> bytes | None:
+    """Give the manifest's text as the header pack keeps it, for when the manifest is damaged; None where it has none.
+
+    It is the last item there, on other blocks of the disk; generations written before there was one have a header.
+    """
+    try:
+        pack = Pack(folder / HEADERS)
+        text = pack.read(len(pack) - 1) if len(pack) else b""
+        Manifest.from_json(text, folder / HEADERS)
+    except (Damaged, Superseded):
+        return None
+    return text
 
 
 def read_sums(folder: Place) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -102,6 +103,10 @@ class Home:
     def is_writable(self) -> bool:
         """Whether the archive can be changed: not where it is mounted read-only, or another's."""
         return os.access(self.root, os.W_OK)
+
+    def missing_bytes(self, wanted: int) -> int:
+        """Give how many bytes of room the disk lacks for `wanted` more; 0 where there is enough."""
+        return max(0, wanted - shutil.disk_usage(self.root).free)
 
     @property
     def inbox(self) -> Path:

@@ -7,6 +7,7 @@ Storage keeps what an instance or a stack *means* (pixel description, verdict, g
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ from .codec import CODECS, OPEN
 from .shape import LevelShape
 from .store.place import Place
 
+_SEAL = b',\n "sha256": "'
 FORMAT_VERSION = 2
 """Format 1 did not tell when and from whom an instance came, nor its attributes; it is read as well."""
 
@@ -117,7 +119,7 @@ class Manifest:
         stacks = (_compact(dataclasses.asdict(stack)) for stack in self.stacks)
         text = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
         text += ',\n "instances": [\n  ' + ",\n  ".join(rows) + '\n ],\n "stacks": [\n  ' + ",\n  ".join(stacks)
-        return (text + "\n ]\n}\n").encode()
+        return sealed((text + "\n ]").encode())
 
     def _shared_attributes(self) -> dict[str, str]:
         """Give what all instances say of themselves alike: written once."""
@@ -127,8 +129,12 @@ class Manifest:
     @classmethod
     def from_json(cls, text: bytes, path: Place) -> Manifest:
         """Read a manifest; `path` is named where it is not one."""
+        body, seal, _ = text.rpartition(_SEAL)
+        if seal and text != sealed(body):
+            raise Damaged(f"{path}: the manifest fails its checksum")
         try:
             value = json.loads(text)
+            value.pop("sha256", None)  # there was none before
             if value.pop("format") not in (1, FORMAT_VERSION):
                 raise Damaged(f"{path}: written by another version of Filmless")
             names = value.pop("instance_fields")
@@ -141,6 +147,11 @@ class Manifest:
             return cls(**value, instances=instances, stacks=stacks)
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise Damaged(f"{path}: not a manifest ({problem})") from problem
+
+
+def sealed(body: bytes) -> bytes:
+    """End a manifest's text with its own SHA-256: nobody reads a wrong rescale or place from one that has rotted."""
+    return b'%b%b%b"\n}\n' % (body, _SEAL, hashlib.sha256(body).hexdigest().encode())
 
 
 def _compact(value: Any) -> str:

@@ -126,9 +126,11 @@ class GroupedPackWriter:
             self._pack.append(bytes(self._group), compress=True)
         self._group, self._held = bytearray(), 0
 
-    def close(self) -> tuple[str, int]:
-        """Write the last group, index and footer; give the file's SHA-256 and size in bytes."""
+    def close(self, last: bytes = b"") -> tuple[str, int]:
+        """Write the last group, `last` as an item by itself, index and footer; give SHA-256 and size in bytes."""
         self._flush()
+        if last:
+            self._pack.append(last, compress=True)
         return self._pack.close()
 
     def abandon(self) -> None:

@@ -34,6 +34,8 @@ class Published:
         The generation stays there while this object does. `folder` is where one lies that is not published yet.
         """
         self.folder: Place = folder or home.generation_folder(series_uid, generation)
+        self.local_folder = home.root
+        """A folder of this machine for what has to be put somewhere meanwhile."""
         held = lease(self.folder / MANIFEST) if isinstance(self.folder, Path) else None
         self._lease = weakref.finalize(self, os.close, held) if held is not None else None
         self.manifest: Manifest = read_manifest(self.folder)

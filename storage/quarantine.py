@@ -73,20 +73,34 @@ def all_set_aside(folder: Path) -> list[SetAside]:
 
 def find_damage(folder: Path) -> list[str]:
     """Give a line for each file in quarantine that is not what was put there, and each that is missing."""
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return [line for line in pool.run_all(lambda name: _fault(folder / name), names) if line]
+    return [f"{path}: {why}" for path, why in damaged_files(folder)]
+
+
+def damaged_files(folder: Path) -> list[tuple[Path, str]]:
+    """Give each file in quarantine that is not what was put there, or lacks its other half, and why."""
+    names = sorted(
+        path.name for path in folder.iterdir() if not path.name.startswith(".") and path.name != "generations"
+    )
+    faults = pool.run_all(lambda name: _fault(folder / name), names)
+    return [(folder / name, why) for name, why in zip(names, faults, strict=True) if why]
+
+
+def write_note(folder: Path, path: Path, reason: str, at: str) -> None:
+    """Note of a file in quarantine why it is there."""
+    entry = SetAside(path.stem, str(path), reason, path.stat().st_size, at)
+    write_whole(folder / f"{path.stem}.json", json.dumps(asdict(entry), indent=1).encode())
 
 
 def _fault(path: Path) -> str:
     if path.suffix == ".json":
         if _read_note(path) is None:
-            return f"{path}: not a note of what was set aside"
-        return "" if path.with_suffix(".dcm").exists() else f"{path}: the bytes that it tells of are missing"
+            return "not a note of what was set aside"
+        return "" if path.with_suffix(".dcm").exists() else "the bytes that it tells of are missing"
     try:
         digest = hash_file(path)
     except OSError as problem:
-        return f"{path}: cannot be read ({problem.strerror})"
-    return "" if path.name == f"{digest}.dcm" else f"{path}: the bytes are not those its name tells"
+        return f"cannot be read ({problem.strerror})"
+    return "" if path.name == f"{digest}.dcm" else "the bytes are not those its name tells"
 
 
 def _read_note(path: Path) -> SetAside | None:

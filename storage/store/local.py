@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from ..durable import flush, flush_tree
+from ..durable import flush, flush_tree, write_whole
 from ..fail import reached
 from ..lease import unleased
 from .place import Place
@@ -49,6 +49,10 @@ class LocalStore:
         for number in generation_numbers(folder):
             if number in numbers:
                 _remove_unleased(folder, number)
+
+    def restore(self, series_uid: str, number: int, manifest: bytes) -> None:
+        """Put a generation's manifest in the place of a damaged or missing one."""
+        write_whole(self.series(series_uid) / str(number) / MANIFEST, manifest)
 
     def discard(self, leftover: Path) -> None:
         """Remove what a writer that died has left."""

@@ -138,6 +138,12 @@ class ObjectStore:
                 self._client.delete([f"{generation.path}/{MANIFEST}"])
                 self._remove_all(generation)
 
+    def restore(self, series_uid: str, number: int, manifest: bytes) -> None:
+        """Put a generation's manifest in the place of a damaged or missing one."""
+        target = self.series(series_uid) / str(number)
+        self._client.delete([f"{target.path}/{MANIFEST}"])
+        self._claim(target, MANIFEST, manifest)
+
     def discard(self, leftover: Place) -> None:
         """Remove a marker, or what is left where one says so, unless someone may be at work on it still."""
         if isinstance(leftover, Path):

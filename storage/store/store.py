@@ -32,6 +32,10 @@ class Store(Protocol):
         """Remove published generations."""
         ...
 
+    def restore(self, series_uid: str, number: int, manifest: bytes) -> None:
+        """Put a generation's manifest, byte for byte as it was, in the place of a damaged or missing one."""
+        ...
+
     def discard(self, leftover: Any) -> None:
         """Remove what `survey` called a leftover of this store."""
         ...
