@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..errors import NotFound, Superseded
 from ..storage.home import Home
-from ..storage.keys import Level
 from ..storage.index import Index, SeriesRow
+from ..storage.keys import Level
 from ..storage.policy import Policy
 from ..storage.published import Published
 from ..storage.quarantine import SetAside, all_set_aside

@@ -6,6 +6,7 @@ those of a PostgreSQL database by advisory locks on the studies that they write.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -35,6 +36,8 @@ _EVERYTHING = 0x46494C4D
 
 _CONTENTION = frozenset({"40001", "40P01"})
 """SQLSTATE of transactions that PostgreSQL ends for another's sake: to be tried again."""
+_NOT_WRITTEN = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""SQLite's codes where the disk, or a quota, takes no more."""
 
 
 class Contended(FilmlessError):
@@ -269,6 +272,8 @@ def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
         )
         if path is not None and is_unsound:
             raise Damaged(f"{told}; delete it: it is made anew from the files") from problem
+        if getattr(cause, "sqlite_errorcode", None) in _NOT_WRITTEN:
+            raise OSError(errno.ENOSPC, f"the index could not be written ({cause})", str(path or name)) from problem
         if getattr(cause, "sqlstate", None) in _CONTENTION:
             raise Contended(told) from problem
         raise FilmlessError(told) from problem
