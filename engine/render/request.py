@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from ...errors import InvalidArgument
+from .curve import as_curve
 from .formats import FORMATS, check_quality
 from .picture import MAX_SIDE
 from .planes import Plane
@@ -22,9 +23,11 @@ from .window import Window, WindowChoice, chosen_window
 Triple = tuple[float, float, float]
 
 PRINCIPAL_PLANES = ("axial", "coronal", "sagittal")
-PLANE_NAMES = (*PRINCIPAL_PLANES, "oblique", "acquired")
-Mode = Literal["max", "min", "mean"]
-Interpolation = Literal["trilinear", "nearest"]
+CURVED_PLANES = ("straightened", "stretched")
+PLANE_NAMES = (*PRINCIPAL_PLANES, "oblique", "acquired", *CURVED_PLANES)
+Mode = Literal["max", "min", "mean", "weighted"]
+Interpolation = Literal["trilinear", "nearest", "cubic"]
+MAX_ZOOM = 1000
 MODES = get_args(Mode)
 INTERPOLATIONS = get_args(Interpolation)
 
@@ -46,17 +49,28 @@ class RenderRequest:
     frame: int | None = None
     """Frame of that instance, from 1 as the standard counts; None: its first."""
     plane: str | Plane | None = None
-    """One of `PLANE_NAMES`, or a `Plane`; None: oblique where there is a normal, axial in a volume, else acquired."""
+    """One of `PLANE_NAMES`, or a `Plane`; None: straightened where there is a curve, oblique where there is a normal,
+    axial in a volume, else acquired."""
     at_mm: float | None = None
     """Patient coordinate (LPS) of a principal plane."""
     index: int | None = None
     """Slice of the plane's axis, or stored frame, from 0; negative from the end."""
     normal: Triple | None = None
-    """Of an oblique plane, in patient space (LPS), away from the viewer."""
+    """Of an oblique plane, in patient space (LPS), away from the viewer; of a curved one, how it is looked at."""
     up: Triple | None = None
     """What is on top in an oblique plane."""
     center: Triple | None = None
     """A patient position, mm, in the middle of an oblique plane."""
+    curve: tuple[Triple, ...] | None = None
+    """Patient positions, mm, through which a curved plane goes."""
+    width_mm: float | None = None
+    """How far a straightened picture reaches across its curve, and a stretched one beyond it on both sides together."""
+    zoom: float = 1.0
+    """How much larger the picture is shown, about its middle."""
+    pan_mm: tuple[float, float] = (0.0, 0.0)
+    """How far it is moved to the right and down, once it is zoomed and turned."""
+    rotate_deg: float = 0.0
+    """How far it is turned clockwise about its middle, 0 up to 360."""
     slab_mm: float = 0.0
     """Thickness that is gathered by `mode`, the plane in its middle."""
     mode: Mode = "max"
@@ -165,6 +179,42 @@ def _parts(name: str, value: Any, count: int, example: str) -> Sequence[Any]:
     raise InvalidArgument(f"{name} {value!r}: give {count} numbers, such as {example}")
 
 
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    right, down = (_number(name, part) for part in _parts(name, value, 2, "10,-5"))
+    return right, down
+
+
+def _length(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if number <= 0:
+        raise InvalidArgument(f"{name} {number:g}: it is above 0")
+    return number
+
+
+def _zoom(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if not 1 / MAX_ZOOM <= number <= MAX_ZOOM:
+        raise InvalidArgument(f"{name} {number:g}: 1/{MAX_ZOOM} to {MAX_ZOOM} are possible")
+    return number
+
+
+def _turn(name: str, value: Any) -> float:
+    return _number(name, value) % 360.0
+
+
+def _curve(name: str, value: Any) -> tuple[Triple, ...]:
+    """Read points, or text with a point a line or between semicolons, its numbers between commas or blanks."""
+    if isinstance(value, str):
+        lines = (line.partition("#")[0].replace(",", " ").split() for line in value.replace(";", "\n").splitlines())
+        value = [line for line in lines if line]
+    try:
+        points = tuple(_triple(name, point) for point in value)
+    except TypeError:
+        raise InvalidArgument(f"{name} {value!r}: give points, such as 0,0,0;10,0,5") from None
+    as_curve(points)
+    return points
+
+
 def _triple(name: str, value: Any) -> Triple:
     x, y, z = (_number(name, part) for part in _parts(name, value, 3, "0,-1,0.5"))
     return x, y, z
@@ -232,6 +282,11 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "normal": _triple,
     "up": _triple,
     "center": _triple,
+    "curve": _curve,
+    "width_mm": _length,
+    "zoom": _zoom,
+    "pan_mm": _pair,
+    "rotate_deg": _turn,
     "slab_mm": _thickness,
     "mode": _one_of(*MODES),
     "interpolation": _one_of(*INTERPOLATIONS),

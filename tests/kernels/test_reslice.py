@@ -182,7 +182,9 @@ def test_no_finite_plane_reads_past_the_volume(numbers, has_knots, interpolation
     volume[:] = 1
     knots = [0.0, 1.0, 4.0] if has_knots else None
 
-    pixels = reslice(volume, *np.reshape(numbers, (3, 3)), shape=(5, 33), slice_knots=knots, interpolation=interpolation)
+    pixels = reslice(
+        volume, *np.reshape(numbers, (3, 3)), shape=(5, 33), slice_knots=knots, interpolation=interpolation
+    )
 
     assert pixels.min() >= -1e-6
     assert pixels.max() <= 1 + 1e-6
