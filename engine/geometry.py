@@ -39,8 +39,13 @@ _CORNERS = np.array([(z, y, x) for z in (0.0, 1.0) for y in (0.0, 1.0) for x in 
 
 def as_triple(values: ArrayLike) -> Triple:
     """Give three numbers as plain floats: hashable, comparable, and writable as JSON."""
-    first, second, third = (float(value) for value in np.asarray(values, dtype=np.float64))
+    first, second, third = np.asarray(values, dtype=np.float64).tolist()
     return (first, second, third)
+
+
+def cross(a: Triple, b: Triple) -> Triple:
+    """Give the vector product; NumPy's takes twenty times as long for one pair."""
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 @dataclass(frozen=True)

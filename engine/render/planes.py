@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import InvalidArgument, NotReformattable, OutOfRange
-from ..geometry import FloatArray, Triple, VolumeGeometry, as_triple
+from ..geometry import FloatArray, Triple, VolumeGeometry, as_triple, cross
 from ..volume import Volume
 from .picture import MAX_SIDE
 
@@ -49,14 +49,14 @@ class Plane:
                     f"a picture of {self.columns} × {self.rows} pixels: 1 to {MAX_SIDE} a side are possible"
                 )
         is_finite = all(map(math.isfinite, (*self.origin_mm, *self.right_mm, *self.down_mm)))
-        area = math.hypot(*_cross(self.right_mm, self.down_mm)) if is_finite else 0.0
+        area = math.hypot(*cross(self.right_mm, self.down_mm)) if is_finite else 0.0
         if not area > 1e-9 * math.prod(self.pixel_mm):
             raise InvalidArgument("a plane needs finite numbers, and two steps that are not parallel")
 
     @cached_property
     def normal(self) -> FloatArray:
         """Unit vector across the plane, away from the viewer."""
-        normal = _cross(self.right_mm, self.down_mm)
+        normal = cross(self.right_mm, self.down_mm)
         length = math.hypot(*normal)
         return np.array([part / length for part in normal])
 
@@ -97,11 +97,6 @@ class Plane:
             top=direction_letters(-down),
             bottom=direction_letters(down),
         )
-
-
-def _cross(a: Triple, b: Triple) -> Triple:
-    """Give the vector product; NumPy's takes twenty times as long for one pair."""
-    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 def _sine_and_cosine(degrees: float) -> tuple[float, float]:
@@ -232,10 +227,10 @@ def _principal(
 
 def _coordinate_of_slice(geometry: VolumeGeometry, shape: tuple[int, int, int], axis: int, index: int | None) -> float:
     """Give the patient coordinate of a slice across the voxel axis that follows a patient axis most."""
-    along = np.asarray(geometry.directions)[:, axis]
-    voxel_axis = int(np.argmax(np.abs(along)))
+    along = [direction[axis] for direction in geometry.directions]
+    voxel_axis = max(range(3), key=lambda each: abs(along[each]))
     number = _slice_number(shape[voxel_axis], index)
-    voxel = (np.asarray(shape) - 1) / 2.0
+    voxel = [(count - 1) / 2.0 for count in shape]
     voxel[voxel_axis] = number if along[voxel_axis] > 0 else shape[voxel_axis] - 1 - number
     return float(geometry.mm_from_voxel(voxel)[axis])
 
@@ -266,19 +261,18 @@ def _fit(volume: Volume, right: FloatArray, down: FloatArray, point: FloatArray,
     pixels fall on voxels where the plane follows them; with it, the volume is fitted into the middle.
     """
     geometry = _geometry(volume)
-    corners = geometry.corners_mm(volume.shape)
-    normal = np.cross(right, down)
-    low = np.array([(corners @ right).min(), (corners @ down).min()])
-    extent = np.array([(corners @ right).max(), (corners @ down).max()]) - low
+    normal = np.array(cross(as_triple(right), as_triple(down)))
+    places = geometry.corners_mm(volume.shape) @ np.stack([right, down]).T
+    (left, top), (width, height) = places.min(axis=0).tolist(), np.ptp(places, axis=0).tolist()
     depth = (point @ normal) * normal
     if size is None:
         pixel = min(geometry.spacing_mm)
-        columns, rows = (int(count) for count in np.ceil(extent / pixel - _ROUNDING))
-        origin = depth + (low[0] + pixel / 2) * right + (low[1] + pixel / 2) * down
+        columns, rows = math.ceil(width / pixel - _ROUNDING), math.ceil(height / pixel - _ROUNDING)
+        origin = depth + (left + pixel / 2) * right + (top + pixel / 2) * down
         return Plane(as_triple(origin), as_triple(pixel * right), as_triple(pixel * down), rows, columns)
-    pixel = max(extent[0] / _side(size[0]), extent[1] / _side(size[1]))
-    middle = low + extent / 2
-    return _centered(depth + middle[0] * right + middle[1] * down, pixel * right, pixel * down, size)
+    pixel = max(width / _side(size[0]), height / _side(size[1]))
+    middle = depth + (left + width / 2) * right + (top + height / 2) * down
+    return _centered(middle, pixel * right, pixel * down, size)
 
 
 def _centered(middle: FloatArray, right_step: FloatArray, down_step: FloatArray, size: Size) -> Plane:

@@ -1,4 +1,4 @@
-"""Pictures of planes, slabs and curved planes of a volume, cut in patient space and windowed in one pass over the picture alone."""
+"""Pictures of planes, slabs and curved planes of a volume, cut in patient space and windowed in one pass."""
 
 from __future__ import annotations
 

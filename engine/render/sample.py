@@ -14,7 +14,7 @@ from ...kernels.reslice import reslice
 from ...kernels.slab import project_rows
 from ...storage import pool
 from ..geometry import FloatArray
-from ..volume import Box, Level, Values, Volume
+from ..volume import Level, Values, Volume
 from .curve import CurvedPlane
 from .planes import Plane
 from .request import Interpolation, Mode
@@ -138,7 +138,7 @@ def _sampled(work: Work, sampling: Sampling) -> tuple[NDArray[Any], Display]:
     if voxels == 0:
         return np.full((sampling.rows, sampling.columns), math.nan, np.float32), display
     wanted = sampling.touched_chunks(level.chunk_shape, start, stop, reach)
-    values = level.array.read_box(start, stop, None if wanted.all() else wanted)
+    values = level.array.read_box(start, stop, wanted)
     values = values.astype(stored_dtype(values.dtype), copy=False)
     if work.is_in_slice or volume.is_rescale_even:
         values = without_padding(values, volume.padding_value, display)
@@ -230,7 +230,7 @@ def _on_voxels(values: Values, sampling: Sampling) -> NDArray[Any] | None:
     first: list[float] = sampling.starts[0].tolist()
     last: list[float] = (sampling.starts[-1] + (sampling.columns - 1) * sampling.right[0]).tolist()
     ends = zip(first, last, values.shape, strict=True)
-    if not all(a == round(a) and 0 <= min(a, b) and max(a, b) < size for a, b, size in ends):
+    if not all(a == round(a) and min(a, b) >= 0 and max(a, b) < size for a, b, size in ends):
         return None
     key: list[int | slice] = [int(place) for place in first]
     key[down_axis] = _run(key[down_axis], int(sampling.down[down_axis]), sampling.rows)

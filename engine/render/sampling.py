@@ -7,6 +7,7 @@ counts millimetres along the stacking direction, so that there too a plane is a 
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.touched import touched_chunks
-from ..geometry import FloatArray, VolumeGeometry
+from ..geometry import FloatArray, VolumeGeometry, as_triple, cross
 from ..volume import Box
 from .curve import CurvedPlane
 from .planes import Plane
@@ -109,15 +110,18 @@ class Sampling:
             low, high = (low[inside], high[inside]) if inside.any() else (low, high)
         return np.clip(low.min(axis=0), -1e9, 1e9), np.clip(high.max(axis=0), -1e9, 1e9)
 
-    def touched_chunks(self, chunk: Box, start: Box, stop: Box, reach: int) -> BoolArray:
-        """Tell for each chunk that the box touches whether a sample needs a voxel of it.
+    def touched_chunks(self, chunk: Box, start: Box, stop: Box, reach: int) -> BoolArray | None:
+        """Tell for each chunk that the box touches whether a sample needs a voxel of it; None where all are needed.
 
         Of a plane a chunk grown by `reach` voxels is needed when its projection on the normal meets that of the slab.
         """
         if self.down is None:
             return self._chunks_by_sample(chunk, start, stop, reach)
-        normal = np.cross(self.down, self.right[0])
-        distance, radius = -float(normal @ self.starts[0]), 0.0
+        normal = cross(as_triple(self.down), as_triple(self.right[0]))
+        if normal.count(0.0) == 2:  # along the voxel axes the box holds nothing else
+            return None
+        distance: FloatArray = np.full((1, 1, 1), -math.fsum(map(operator.mul, normal, self.starts[0].tolist())))
+        radius: FloatArray = np.zeros((1, 1, 1))
         for axis in range(3):
             low, high = _chunk_ends(start[axis], stop[axis], chunk[axis], reach)
             if axis == 0 and self.knots_mm is not None:
@@ -125,10 +129,11 @@ class Sampling:
             along = [-1 if axis == other else 1 for other in range(3)]
             distance = distance + (normal[axis] * (low + high) / 2.0).reshape(along)
             radius = radius + (abs(normal[axis]) * (high - low) / 2.0).reshape(along)
-        depth = float(normal @ self.step[0]) * (self.samples - 1)
-        return np.asarray((distance + radius >= min(depth, 0.0)) & (distance - radius <= max(depth, 0.0)))
+        depth = math.fsum(map(operator.mul, normal, self.step[0].tolist())) * (self.samples - 1)
+        wanted: BoolArray = (distance + radius >= min(depth, 0.0)) & (distance - radius <= max(depth, 0.0))
+        return None if wanted.all() else wanted
 
-    def _chunks_by_sample(self, chunk: Box, start: Box, stop: Box, reach: int) -> BoolArray:
+    def _chunks_by_sample(self, chunk: Box, start: Box, stop: Box, reach: int) -> BoolArray | None:
         starts, right, step = self.starts, self.right, self.step
         if self.knots_mm is not None:  # along z all are wanted: put every sample in the middle of all slices
             starts, right, step = (vectors * (0.0, 1.0, 1.0) for vectors in (starts, right, step))
@@ -137,7 +142,7 @@ class Sampling:
         )
         if self.knots_mm is not None:
             touched[:] = touched.any(axis=0)
-        return touched
+        return None if touched.all() else touched
 
 
 def lay(plane: Plane | CurvedPlane, grid: VolumeGeometry, depth: Depth, gap_mm: float) -> Sampling:
