@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from ...errors import InvalidArgument, NotReformattable
@@ -75,11 +75,6 @@ def draw(volume: Volume, request: RenderRequest) -> Image:
     if isinstance(cut.plane, CurvedPlane):
         raise InvalidArgument("the edges of a curved plane are nowhere the same: leave out annotate")
     return with_edge_letters(picture, cut.plane.letters)
-
-
-def draw_all(volume: Volume, requests: Iterable[RenderRequest]) -> list[Image]:
-    """Make several pictures of one volume: what they read in common is decoded once, where the cache holds it."""
-    return [draw(volume, request) for request in requests]
 
 
 def lay_plane(volume: Volume, request: RenderRequest) -> Plane | CurvedPlane:
