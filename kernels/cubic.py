@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .arguments import Array, Vector
@@ -246,7 +245,7 @@ def _cubic_at(
 
 @inlined
 def _weights(t: float) -> tuple[float, float, float, float]:
-    """Give the weights of the voxels before, at, behind and behind that, `t` of the way from the second to the third."""
+    """Give the weights of four voxels in a row, `t` of the way from the second to the third."""
     return (
         ((-0.5 * t + 1.0) * t - 0.5) * t,
         (1.5 * t - 2.5) * t * t + 1.0,

@@ -10,6 +10,8 @@ from .jit import inlined, kernel
 from .positions import Rows
 
 _ROUNDING = 1e-5
+# Pixels of a row looked at together, by the box about them: a few voxels long, so that it is hardly larger than they.
+_RUN = 8
 
 
 def touched_chunks(
@@ -51,10 +53,12 @@ def _mark(
     for row in range(len(rows.starts)):
         step, through = rows.steps[min(row, len(rows.steps) - 1)], rows.through[min(row, len(rows.through) - 1)]
         for s in range(samples):
-            for column in range(columns):
+            for column in range(0, columns, _RUN):
                 for axis in range(3):
-                    at = rows.starts[row, axis] + column * step[axis] + s * through[axis]
-                    low[axis], high[axis] = _chunks(at, reach, chunk[axis], start[axis], stop[axis])
+                    one = rows.starts[row, axis] + column * step[axis] + s * through[axis]
+                    other = one + min(_RUN, columns - column) * step[axis]
+                    ends = (min(one, other), max(one, other))
+                    low[axis], high[axis] = _chunks(ends, reach, chunk[axis], start[axis], stop[axis])
                 for z in range(low[0], high[0]):
                     for y in range(low[1], high[1]):
                         for x in range(low[2], high[2]):
@@ -62,10 +66,10 @@ def _mark(
 
 
 @inlined
-def _chunks(at: float, reach: int, size: int, start: int, stop: int) -> tuple[int, int]:
-    """Give the first chunk of the box that a sample needs along one axis, and the one after the last."""
-    first = int(np.floor(max(-1e9, min(1e9, at - _ROUNDING)))) - (reach - 1)
-    last = int(np.floor(max(-1e9, min(1e9, at + _ROUNDING)))) + reach
+def _chunks(ends: tuple[float, float], reach: int, size: int, start: int, stop: int) -> tuple[int, int]:
+    """Give the first chunk of the box that a run of samples needs along one axis, and the one after the last."""
+    first = int(np.floor(max(-1e9, min(1e9, ends[0] - _ROUNDING)))) - (reach - 1)
+    last = int(np.floor(max(-1e9, min(1e9, ends[1] + _ROUNDING)))) + reach
     if last < start or first >= stop:
         return 0, 0
     offset = start // size

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InvalidArgument
-from ..geometry import FloatArray, IntArray, Triple
+from ..geometry import FloatArray, IntArray, Triple, as_triple
 from .picture import MAX_SIDE
 
 MAX_POINTS = 10_000
@@ -220,20 +220,26 @@ def _tangents(points: FloatArray, steps: FloatArray) -> FloatArray:
 
 
 def _carried(points: FloatArray, directions: FloatArray, first: FloatArray) -> FloatArray:
-    """Carry a unit vector across the curve along it without turning it about the curve, by double reflection."""
-    carried = np.empty_like(points)
-    carried[0] = first
-    steps = np.diff(points, axis=0)
-    for i, step in enumerate(steps):
-        right, along = carried[i], directions[i]
-        length = step @ step
-        if length > 1e-18:
-            right = right - (2.0 / length) * (step @ right) * step
-            along = along - (2.0 / length) * (step @ along) * step
-        turn = directions[i + 1] - along
-        length = turn @ turn
-        carried[i + 1] = right - (2.0 / length) * (turn @ right) * turn if length > 1e-18 else right
-    return carried
+    """Carry a unit vector across the curve along it without turning it about the curve, by double reflection.
+
+    In plain numbers: for vectors of three NumPy takes ten times as long.
+    """
+    right = as_triple(first)
+    carried = [right]
+    steps, ways = np.diff(points, axis=0).tolist(), directions.tolist()
+    for step, along, ahead in zip(steps, ways, ways[1:], strict=False):
+        turned = _mirrored(along, step)
+        right = _mirrored(_mirrored(right, step), [b - a for a, b in zip(turned, ahead, strict=True)])
+        carried.append(right)
+    return np.array(carried)
+
+
+def _mirrored(vector: Sequence[float], across: Sequence[float]) -> Triple:
+    """Mirror a vector in the plane across another; as it is where that is none."""
+    (x, y, z), (a, b, c) = vector, across
+    length = a * a + b * b + c * c
+    share = 2.0 * (x * a + y * b + z * c) / length if length > 1e-18 else 0.0
+    return x - share * a, y - share * b, z - share * c
 
 
 def _lengths(points: FloatArray) -> FloatArray:
