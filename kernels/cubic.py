@@ -32,6 +32,7 @@ from .positions import (
     fixed,
     settled,
     slice_index,
+    stays,
     steps_up_to,
     weight_of,
 )
@@ -141,16 +142,11 @@ def _steps_with_neighbours(
     """
     first, stop = 0, steps
     for axis in range(3):
-        if axis == 2 or not _is_on_centres(at[axis], move[axis]):
+        if axis == 2 or not stays(at[axis], move[axis]):
             limit = ((shape[axis] - 3) << BINARY_PLACES) - 1
             first, stop = steps_up_to(limit, at[axis] - ONE_VOXEL, move[axis], first, stop)
     first = min(first, steps)
     return first, max(first, stop)
-
-
-@inlined
-def _is_on_centres(position: int, move: int) -> bool:
-    return move == 0 and weight_of(position) == 0
 
 
 @inlined
@@ -164,8 +160,8 @@ def _cubic_run(
     row, scale = volume.shape[2], kind(2.0**-WEIGHT_PLACES)
     slab = volume.shape[1] * row
     # On voxel centres all four are the one voxel: three have no weight, and may not be there.
-    through = 0 if _is_on_centres(at[0], move[0]) else slab
-    across = 0 if _is_on_centres(at[1], move[1]) else row
+    through = 0 if stays(at[0], move[0]) else slab
+    across = 0 if stays(at[1], move[1]) else row
     back = through + across + 1
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]

@@ -12,6 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from .arguments import Array, Vector
 from .cubic import cubic_line
@@ -28,7 +31,9 @@ from .positions import (
     nearest_index,
     settled,
     slice_index,
+    stays,
     steps_unclamped,
+    steps_up_to,
     voxel_at,
     weight_of,
 )
@@ -36,8 +41,6 @@ from .prefetch import prefetch
 
 # Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take a third of the time.
 PREFETCH = 24
-# Samples worked on at a time; their scratch arrays stay in the first cache.
-BLOCK = 128
 NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
@@ -78,10 +81,14 @@ def trilinear_line(
         settled(fixed(start[1] + first * step[1]) + HALF_WEIGHT, move[1], volume.shape[1]),
         settled(fixed(start[2] + first * step[2]) + HALF_WEIGHT, move[2], volume.shape[2]),
     )
-    inner_first, inner_stop = steps_unclamped(volume.shape, at, move, stop - first)
     samples = line[first:stop]
+    is_along_x = move[0] == 0 and move[1] == 0 and abs(move[2]) <= ONE_VOXEL
+    if is_along_x:
+        inner_first, inner_stop = steps_unclamped(volume.shape, at, move, stop - first)
+    else:
+        inner_first, inner_stop = _steps_with_far(volume.shape, at, move, stop - first)
     _trilinear_clamped(volume, at, move, 0, inner_first, samples)
-    if move[0] == 0 and move[1] == 0 and abs(move[2]) <= ONE_VOXEL:
+    if is_along_x:
         _trilinear_along_x(volume, at, move[2], inner_first, inner_stop, samples)
     else:
         _trilinear_run(volume, at, move, inner_first, inner_stop, samples)
@@ -147,87 +154,104 @@ def _trilinear_line_across_knots(
 
 
 @inlined
+def _steps_with_far(
+    shape: tuple[int, int, int], at: tuple[int, int, int], move: tuple[int, int, int], steps: int
+) -> tuple[int, int]:
+    """Give the first step about which eight voxels can be read, and the one after the last.
+
+    Along z and y a line that stays on voxel centres reads the near voxel twice. Along x it reads the next in memory
+    too, which has no weight then: it is there unless the row is the last of all, so that row is left out.
+    """
+    first, stop = 0, steps
+    x_stays, y_stays, z_stays = stays(at[2], move[2]), stays(at[1], move[1]), stays(at[0], move[0])
+    is_last = x_stays and at[2] >> BINARY_PLACES == shape[2] - 1
+    if not x_stays:
+        first, stop = steps_up_to(((shape[2] - 1) << BINARY_PLACES) - 1, at[2], move[2], first, stop)
+    if not y_stays:
+        behind = 2 if is_last else 1
+        first, stop = steps_up_to(((shape[1] - behind) << BINARY_PLACES) - 1, at[1], move[1], first, stop)
+    if not z_stays:
+        behind = 2 if is_last and y_stays else 1
+        first, stop = steps_up_to(((shape[0] - behind) << BINARY_PLACES) - 1, at[0], move[0], first, stop)
+    if is_last and y_stays and z_stays:
+        stop = 0
+    first = min(first, steps)
+    return first, max(first, stop)
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def _trilinear_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: Any, ty: Any, tx: Any) -> Any:
+    """Blend the eight voxels from `flat[base]` on, two along each axis; the caller proves that all are in the array.
+
+    They are read as four pairs and blended as vectors: a quarter less time than voxel by voxel (0.73 against 0.97 ms).
+    """
+    kind = tz
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, base, slab, row, through, across, along = arguments
+        stored, word = signature.args[0].dtype, ir.IntType(32)
+        scalar, plain = context.get_data_type(kind), context.get_data_type(stored)
+        start = context.make_array(signature.args[0])(context, builder, array).data
+
+        def lanes(vector: Any, other: Any, *places: int) -> Any:
+            order = ir.Constant(ir.VectorType(word, len(places)), places)
+            return builder.shuffle_vector(vector, other or ir.Constant(vector.type, ir.Undefined), order)
+
+        def pair(place: Any) -> Any:
+            pointer = builder.bitcast(builder.gep(start, [place]), ir.VectorType(plain, 2).as_pointer())
+            return builder.load(pointer, align=stored.bitwidth // 8)
+
+        def blend(near: Any, far: Any, weight: Any) -> Any:
+            if isinstance(near.type, ir.VectorType):
+                lone = ir.Constant(near.type, ir.Undefined)
+                weight = lanes(builder.insert_element(lone, weight, word(0)), None, *[0] * near.type.count)
+            if isinstance(stored, types.Float):  # NaN without a weight is nothing
+                zero = ir.Constant(weight.type, None if isinstance(weight.type, ir.VectorType) else 0.0)
+                far = builder.select(builder.fcmp_ordered("==", weight, zero), near, far)
+            product = builder.fmul(weight, builder.fsub(far, near), ("contract",))
+            return builder.fadd(product, near, ("contract",))
+
+        behind = builder.add(base, slab)
+        front = lanes(pair(base), pair(builder.add(base, row)), 0, 1, 2, 3)
+        back = lanes(pair(behind), pair(builder.add(behind, row)), 0, 1, 2, 3)
+        voxels, eight = lanes(front, back, *range(8)), ir.VectorType(scalar, 8)
+        if isinstance(stored, types.Integer):
+            voxels = (builder.sitofp if stored.signed else builder.uitofp)(voxels, eight)
+        elif stored != kind:
+            voxels = (builder.fpext if stored == types.float32 else builder.fptrunc)(voxels, eight)
+        rows = blend(lanes(voxels, None, 0, 2, 4, 6), lanes(voxels, None, 1, 3, 5, 7), along)
+        slices = blend(lanes(rows, None, 0, 2), lanes(rows, None, 1, 3), across)
+        return blend(*(builder.extract_element(slices, word(lane)) for lane in (0, 1)), through)
+
+    is_flat = isinstance(flat, types.Array) and flat.ndim == 1 and flat.layout == "C"
+    if not is_flat or not ty == tx == kind or kind not in (types.float32, types.float64):
+        return None
+    return kind(flat, types.int64, types.int64, types.int64, kind, kind, kind), lower
+
+
+@inlined
 def _trilinear_run(
     volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
-    """Sample steps first to stop, all of them proven to lie between the outermost voxel centres.
-
-    In blocks of three loops, so that the arithmetic before and after the reads becomes vector code.
-    """
+    """Sample steps first to stop, about all of which eight voxels are proven to be there."""
     if first >= stop:
         return
-    flat, strides = volume.reshape(-1), (volume.shape[1] * volume.shape[2], volume.shape[2])
-    # Unsigned, or Numba would look at the sign of every index, to count from the end.
-    places = np.empty((4, BLOCK + PREFETCH), np.uint64)
-    parts = np.empty((11, BLOCK), line.dtype)
-    for begin in range(first, stop, BLOCK):
-        count = min(BLOCK, stop - begin)
-        start = (at[0] + begin * move[0], at[1] + begin * move[1], at[2] + begin * move[2])
-        _locate(strides, start, move, count, places, parts)
-        _gather(flat, strides, count, places, parts)
-        _interpolate(parts, line[begin : begin + count])
-
-
-@inlined
-def _locate(
-    strides: tuple[int, int],
-    start: tuple[int, int, int],
-    move: tuple[int, int, int],
-    count: int,
-    places: Array,
-    parts: Array,
-) -> None:
-    """Write the near voxel, the offsets to the far ones, and the three weights of each sample of a block.
-
-    Near voxels also for the samples that follow, so that theirs can be asked for ahead.
-    """
-    slab, row = strides
-    kind = parts.dtype.type
-    scale = kind(2.0**-WEIGHT_PLACES)
-    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
-    part_z, part_y, part_x = parts[0], parts[1], parts[2]
-    for n in range(count + PREFETCH):
-        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
-        near[n] = voxel_at(slab, row, z, y, x)
-    for n in range(count):
-        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
-        weight_z, weight_y, weight_x = weight_of(z), weight_of(y), weight_of(x)
-        # A zero weight reads the near voxel twice, so that the far one may be anything, or past the end.
-        far_z[n] = slab if weight_z != 0 else 0
-        far_y[n] = row if weight_y != 0 else 0
-        far_x[n] = 1 if weight_x != 0 else 0
-        part_z[n], part_y[n], part_x[n] = kind(weight_z) * scale, kind(weight_y) * scale, kind(weight_x) * scale
-
-
-@inlined
-def _gather(flat: Array, strides: tuple[int, int], count: int, places: Array, parts: Array) -> None:
-    """Read the eight voxels around each sample of a block."""
-    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
-    v0, v1, v2, v3 = parts[3], parts[4], parts[5], parts[6]
-    v4, v5, v6, v7 = parts[7], parts[8], parts[9], parts[10]
-    slab, row = np.uint64(strides[0]), np.uint64(strides[1])
-    for n in range(count):
-        ahead = near[n + PREFETCH]
-        prefetch(flat, ahead)
-        prefetch(flat, ahead + row)
-        prefetch(flat, ahead + slab)
-        prefetch(flat, ahead + slab + row)
-        base, dx, dy, dz = near[n], far_x[n], far_y[n], far_z[n]
-        v0[n], v1[n] = flat[base], flat[base + dx]
-        v2[n], v3[n] = flat[base + dy], flat[base + dy + dx]
-        base += dz
-        v4[n], v5[n] = flat[base], flat[base + dx]
-        v6[n], v7[n] = flat[base + dy], flat[base + dy + dx]
-
-
-@inlined
-def _interpolate(parts: Array, line: Array) -> None:
-    """Blend the eight voxels of each sample of a block."""
-    for n in range(line.size):
-        z, y, x = parts[0, n], parts[1, n], parts[2, n]
-        near = _blend(_blend(parts[3, n], parts[4, n], x), _blend(parts[5, n], parts[6, n], x), y)
-        far = _blend(_blend(parts[7, n], parts[8, n], x), _blend(parts[9, n], parts[10, n], x), y)
-        line[n] = _blend(near, far, z)
+    flat, kind = volume.reshape(-1), line.dtype.type
+    row, scale = volume.shape[2], kind(2.0**-WEIGHT_PLACES)
+    slab = volume.shape[1] * row
+    through, across = (0 if stays(at[0], move[0]) else slab), (0 if stays(at[1], move[1]) else row)
+    # Where the line hardly leaves its row of voxels the processor sees by itself what comes next.
+    is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 2
+    for n in range(first, stop):
+        z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+        if is_far:
+            ahead = voxel_at(slab, row, z + PREFETCH * move[0], y + PREFETCH * move[1], x + PREFETCH * move[2])
+            prefetch(flat, ahead)
+            prefetch(flat, ahead + row)
+            prefetch(flat, ahead + slab)
+            prefetch(flat, ahead + slab + row)
+        weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
+        line[n] = _trilinear_sum(flat, voxel_at(slab, row, z, y, x), through, across, *weights)
 
 
 @inlined

@@ -93,6 +93,12 @@ def settled(position: int, move: int, size: int) -> int:
 
 
 @inlined
+def stays(position: int, move: int) -> bool:
+    """Whether a position stays on a voxel centre along the whole row."""
+    return move == 0 and weight_of(position) == 0
+
+
+@inlined
 def nearest_index(position: int, size: int) -> int:
     """Give the voxel whose centre is nearest, the higher one in the middle."""
     half = (1 << (BINARY_PLACES - 1)) + HALF_WEIGHT
