@@ -241,7 +241,7 @@ def _trilinear_run(
     slab = volume.shape[1] * row
     through, across = (0 if stays(at[0], move[0]) else slab), (0 if stays(at[1], move[1]) else row)
     # Where the line hardly leaves its row of voxels the processor sees by itself what comes next.
-    is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 2
+    is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
         if is_far:
