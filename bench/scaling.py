@@ -139,8 +139,9 @@ def main() -> None:
             memory = touched_bytes(job, volume) / read_rate / one_s
             arithmetic = len(job.points) * job.multiply_adds / add_rate / one_s
             print(
-                f"{job.name}: {one_s * 1e3:.2f} ms, {one_s / len(job.points) * 1e9:.1f} ns a sample; two threads "
-                f"{one_s / two_s:.2f} times as fast, {alone_s / shared_s:.2f} by processor time; {memory:.0%} of memory's rate, {arithmetic:.0%} of arithmetic's"
+                f"{job.name}: {one_s * 1e3:.2f} ms, {one_s / len(job.points) * 1e9:.1f} ns a sample; "
+                f"two threads {one_s / two_s:.2f} times as fast, {alone_s / shared_s:.2f} by processor time; "
+                f"{memory:.0%} of memory's rate, {arithmetic:.0%} of arithmetic's"
             )
 
 

@@ -221,7 +221,8 @@ def _trilinear_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, t
             voxels = (builder.fpext if stored == types.float32 else builder.fptrunc)(voxels, eight)
         rows = blend(lanes(voxels, None, 0, 2, 4, 6), lanes(voxels, None, 1, 3, 5, 7), along)
         slices = blend(lanes(rows, None, 0, 2), lanes(rows, None, 1, 3), across)
-        return blend(*(builder.extract_element(slices, word(lane)) for lane in (0, 1)), through)
+        near, far = (builder.extract_element(slices, word(lane)) for lane in (0, 1))
+        return blend(near, far, through)
 
     is_flat = isinstance(flat, types.Array) and flat.ndim == 1 and flat.layout == "C"
     if not is_flat or not ty == tx == kind or kind not in (types.float32, types.float64):
