@@ -16,6 +16,7 @@ from ..engine.render.request import RenderRequest
 from ..engine.render.transfer import TRANSFER_PRESETS
 from ..engine.render.view import VIEWS
 from ..engine.render.window import PRESETS
+from ..errors import InvalidArgument
 from .console import out
 from .options import DEFAULT_ARCHIVE, ArchiveFolder, SeriesName
 
@@ -26,6 +27,8 @@ class PlaneName(StrEnum):
     AXIAL = "axial"
     CORONAL = "coronal"
     SAGITTAL = "sagittal"
+    STRAIGHTENED = "straightened"
+    STRETCHED = "stretched"
     ACQUIRED = "acquired"
 
 
@@ -35,6 +38,7 @@ class Mode(StrEnum):
     MAX = "max"
     MIN = "min"
     MEAN = "mean"
+    WEIGHTED = "weighted"
 
 
 class Interpolation(StrEnum):
@@ -42,6 +46,7 @@ class Interpolation(StrEnum):
 
     TRILINEAR = "trilinear"
     NEAREST = "nearest"
+    CUBIC = "cubic"
 
 
 def render_picture(
@@ -56,6 +61,14 @@ def render_picture(
     normal: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="Normal of an oblique plane (LPS).")] = None,
     up: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="Which way is up in an oblique plane.")] = None,
     center: Annotated[str | None, typer.Option(metavar="X,Y,Z", help="A point of an oblique plane, mm (LPS).")] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|X,Y,Z;…", help="Points of a curved plane, mm (LPS); in a file, one a line."),
+    ] = None,
+    width: Annotated[float | None, typer.Option(metavar="MM", help="Of a curved plane, across its curve.")] = None,
+    zoom: Annotated[float, typer.Option(help="Enlarge about the middle; 1 fits the volume in.")] = 1.0,
+    pan: Annotated[str | None, typer.Option(metavar="RIGHT,DOWN", help="Move the picture, mm.")] = None,
+    rotate: Annotated[float, typer.Option(metavar="DEG", help="Turn it clockwise about the middle.")] = 0.0,
     slab: Annotated[float, typer.Option(metavar="MM", help="Thickness to gather, the plane in its middle.")] = 0.0,
     mode: Annotated[Mode, typer.Option(help="How a slab is gathered.")] = Mode.MAX,
     interpolation: Annotated[Interpolation, typer.Option(help="Between voxels.")] = Interpolation.TRILINEAR,
@@ -71,7 +84,6 @@ def render_picture(
             "Without it, --mode gathers grey.",
         ),
     ] = None,
-    zoom: Annotated[float, typer.Option(help="Of a view; 1 fits the volume in.")] = 1.0,
     clip: Annotated[
         str | None, typer.Option(metavar="X,Y,Z,X,Y,Z", help="Box that a view shows: least, greatest, mm (LPS).")
     ] = None,
@@ -109,13 +121,17 @@ def render_picture(
             "normal": normal,
             "up": up,
             "center": center,
+            "curve": _points(curve),
+            "width_mm": width,
+            "zoom": zoom,
+            "pan_mm": pan,
+            "rotate_deg": rotate,
             "slab_mm": slab,
             "mode": mode.value,
             "interpolation": interpolation.value,
             "resample": resample,
             "view": view,
             "transfer": transfer,
-            "zoom": zoom,
             "clip_mm": clip,
             "clip_planes": clip_planes,
             "background": background,
@@ -131,3 +147,15 @@ def render_picture(
     rows, columns = picture.shape[:2]
     elapsed_ms = (time.perf_counter() - started) * 1e3
     out.print(f"{escape(str(output))}: {columns} × {rows}, {elapsed_ms:.0f} ms", soft_wrap=True)
+
+
+def _points(curve: str | None) -> str | None:
+    """Give the points of a curve as text: those in the file of that name, or those that it says itself."""
+    if curve is None or ";" in curve:
+        return curve
+    try:
+        return Path(curve).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            f"curve {curve!r}: give a file that can be read, or points, x,y,z;x,y,z ({error})"
+        ) from None

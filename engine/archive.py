@@ -20,7 +20,7 @@ from .ingest import Ingest
 from .reception import Given, Receipt, Reception
 from .recode import Recoded, recode
 from .recovery import recover
-from .removal import Level, Removal, Remover
+from .removal import Removal, Remover
 from .repair import Repair, Repaired
 from .report import IngestReport, Progress, no_progress
 from .series import Series

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -111,6 +111,13 @@ class Series:
         if request.instance in self._waiting:
             return waiting_picture(self._waiting[request.instance], request)
         return answer(self, request)
+
+    def render_all(self, requests: Iterable[RenderRequest]) -> list[Image]:
+        """Make several pictures; blocks that more than one of them needs are decoded once, as far as the cache holds.
+
+        Raises as `render` does, at the first picture that cannot be made.
+        """
+        return [self.render(request) for request in requests]
 
     def etag(self, request: RenderRequest) -> str:
         """Give what names the picture's bytes for ever: equal requests of one generation have the same one."""

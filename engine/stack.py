@@ -34,6 +34,7 @@ class Stack:
         self.verdict = Verdict.from_json(self.record.meaning["verdict"])
         geometry = self.record.meaning["geometry"]
         self.geometry = VolumeGeometry.from_json(geometry) if geometry else None
+        self._volumes: dict[int, Volume] = {}
 
     def __repr__(self) -> str:
         return f"<Stack {self.record.name}: {self.record.meaning['summary']}>"
@@ -88,6 +89,11 @@ class Stack:
             raise InvalidArgument(f"time {time}: the stack has {self.times}, counted from 0")
         if not self.is_gray:
             raise NotReformattable("these frames are in colour: only single frames can be shown, by index")
+        if time not in self._volumes:
+            self._volumes[time] = self._volume(time)
+        return self._volumes[time]
+
+    def _volume(self, time: int) -> Volume:
         meaning, slices = self.record.meaning, self.record.shape[1]
         rescale = np.array(meaning["rescale"], dtype=np.float64)
         if len(rescale) > 1:

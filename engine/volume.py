@@ -259,7 +259,7 @@ class Volume:
         """The geometry, or where there is none a grid of one unit a voxel, to lay pictures out by."""
         return self.geometry or UNPLACED
 
-    @property
+    @cached_property
     def is_rescale_even(self) -> bool:
         """Whether one modality LUT serves all slices, so that stored values may be mixed across them."""
         return bool(np.all(self.rescale == self.rescale[0]))
@@ -283,9 +283,12 @@ class Volume:
         """Give one resolution; negative numbers count from the coarsest. Raises `OutOfRange`."""
         if not -self.level_count <= number < self.level_count:
             raise OutOfRange(f"level {number} of a volume of {self.level_count} levels")
-        factors = self.factors[number]
-        geometry = self.geometry.shrunk(factors) if self.geometry else None
-        return Level(self.levels[number], factors, geometry)
+        return self._levels[number]
+
+    @cached_property
+    def _levels(self) -> tuple[Level, ...]:
+        grids = (self.geometry.shrunk(factors) if self.geometry else None for factors in self.factors)
+        return tuple(Level(*parts) for parts in zip(self.levels, self.factors, grids, strict=True))
 
     def dask(self, level: int = 0) -> Any:
         """Give a level as a lazy `dask.array.Array` (z, y, x) of stored values, in blocks of whole chunks."""

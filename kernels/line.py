@@ -1,9 +1,6 @@
-"""Sample a volume along a line of equidistant points: what `reslice` and `slab` are made of.
+"""Sample a volume along a line of equidistant points, trilinear or nearest: what `reslice` and `slab` are made of.
 
-Along a line each voxel index is linear in the column. So the columns that lie in the volume form
-one interval, found by division, and within it one more, where no index needs clamping: the long loop runs
-there without a check. Positions are integers with 32 binary places, which makes that interval exact: no
-argument, however odd, reads outside the array.
+The long loop runs over the steps where no index needs clamping (`positions.py`), without a check.
 
 Positions are rounded to the 2**-20th of a voxel (about 1e-6). A neighbour whose weight is then zero is not
 read at all: a plane through voxel centres reads one slice, and volumes filled only where a plane passes are
@@ -12,54 +9,50 @@ safe.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from .arguments import Array, Vector
+from .cubic import cubic_line
 from .jit import inlined
+from .positions import (
+    BINARY_PLACES,
+    HALF_WEIGHT,
+    ONE_VOXEL,
+    WEIGHT_PLACES,
+    Knots,
+    clamped,
+    columns_inside,
+    fixed,
+    nearest_index,
+    settled,
+    slice_index,
+    stays,
+    steps_unclamped,
+    steps_up_to,
+    voxel_at,
+    weight_of,
+)
 from .prefetch import prefetch
 
-# A voxel reaches half a voxel around its centre; the rest forgives rounding of affines.
-BORDER = 0.5 + 1e-6
-BINARY_PLACES = 32
-WEIGHT_PLACES = 20
-HALF_WEIGHT = 1 << (BINARY_PLACES - WEIGHT_PLACES - 1)
-# With 32 binary places, 2**24 voxels leave 64 bits room for every sum and multiple made below.
-LARGEST_AXIS = 1 << 24
-ONE_VOXEL = 1 << BINARY_PLACES
 # Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take a third of the time.
 PREFETCH = 24
-# Samples worked on at a time; their scratch arrays stay in the first cache.
-BLOCK = 128
-
-
-class Plane(NamedTuple):
-    """Where the pixels lie: (r, c) at origin + r * row_step + c * column_step, each (z, y, x)."""
-
-    origin: Vector
-    row_step: Vector
-    column_step: Vector
-
-
-class Knots(NamedTuple):
-    """Where the slices lie along z, ready for a kernel; `positions` is empty where z counts slices."""
-
-    positions: Vector
-    gap: float
-    """An interval above this is one where slices are missing."""
-    reach: float
-    """How far a slice counts beyond its position where its neighbour is missing."""
+NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
 @inlined
-def row_start(plane: Plane, row: int) -> tuple[float, float, float]:
-    """Give the position of the first pixel of a row."""
-    return (
-        plane.origin[0] + row * plane.row_step[0],
-        plane.origin[1] + row * plane.row_step[1],
-        plane.origin[2] + row * plane.row_step[2],
-    )
+def smooth_line(
+    how: int, volume: Array, start: tuple[float, float, float], step: Vector, knots: Knots, line: Array
+) -> None:
+    """Write the samples at `start + column * step` into those columns of `line` that lie in the volume."""
+    if how == CUBIC:
+        cubic_line(volume, start, step, knots, line)
+    else:
+        trilinear_line(volume, start, step, knots, line)
 
 
 @inlined
@@ -77,21 +70,25 @@ def trilinear_line(
         if abs(step_z) * line.size > 1e-6 * knots.reach:
             _trilinear_line_across_knots(volume, start, step, knots, line)
             return
-        z, _ = _slice_index(z, knots, 0)
+        z, _ = slice_index(z, knots, 0)
         step_z = 0.0
-    first, stop = _columns_inside(volume.shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
+    first, stop = columns_inside(volume.shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
     if first >= stop:
         return
-    move = (_fixed(step_z), _fixed(step[1]), _fixed(step[2]))
+    move = (fixed(step_z), fixed(step[1]), fixed(step[2]))
     at = (
-        _settle(_fixed(z + first * step_z) + HALF_WEIGHT, move[0], volume.shape[0]),
-        _settle(_fixed(start[1] + first * step[1]) + HALF_WEIGHT, move[1], volume.shape[1]),
-        _settle(_fixed(start[2] + first * step[2]) + HALF_WEIGHT, move[2], volume.shape[2]),
+        settled(fixed(z + first * step_z) + HALF_WEIGHT, move[0], volume.shape[0]),
+        settled(fixed(start[1] + first * step[1]) + HALF_WEIGHT, move[1], volume.shape[1]),
+        settled(fixed(start[2] + first * step[2]) + HALF_WEIGHT, move[2], volume.shape[2]),
     )
-    inner_first, inner_stop = _steps_unclamped(volume.shape, at, move, stop - first)
     samples = line[first:stop]
+    is_along_x = move[0] == 0 and move[1] == 0 and abs(move[2]) <= ONE_VOXEL
+    if is_along_x:
+        inner_first, inner_stop = steps_unclamped(volume.shape, at, move, stop - first)
+    else:
+        inner_first, inner_stop = _steps_with_far(volume.shape, at, move, stop - first)
     _trilinear_clamped(volume, at, move, 0, inner_first, samples)
-    if move[0] == 0 and move[1] == 0 and abs(move[2]) <= ONE_VOXEL:
+    if is_along_x:
         _trilinear_along_x(volume, at, move[2], inner_first, inner_stop, samples)
     else:
         _trilinear_run(volume, at, move, inner_first, inner_stop, samples)
@@ -111,23 +108,23 @@ def nearest_line(
     mapped = knots.positions.size > 0
     # Through knots z is found sample by sample; until then any z that is inside will do.
     z, step_z = (0.0, 0.0) if mapped else (start[0], step[0])
-    first, stop = _columns_inside(shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
-    move_z, move_y, move_x = _fixed(step_z), _fixed(step[1]), _fixed(step[2])
-    at_z, at_y = _fixed(z + first * step_z), _fixed(start[1] + first * step[1])
-    at_x = _fixed(start[2] + first * step[2])
+    first, stop = columns_inside(shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
+    move_z, move_y, move_x = fixed(step_z), fixed(step[1]), fixed(step[2])
+    at_z, at_y = fixed(z + first * step_z), fixed(start[1] + first * step[1])
+    at_x = fixed(start[2] + first * step[2])
     k = 0
     for column in range(first, stop):
         n = column - first
         fixed_z = at_z + n * move_z
         if mapped:
-            index, k = _slice_index(start[0] + column * step[0], knots, k)
+            index, k = slice_index(start[0] + column * step[0], knots, k)
             if np.isnan(index):
                 continue
-            fixed_z = _fixed(index)
+            fixed_z = fixed(index)
         line[column] = volume[
-            _nearest_index(fixed_z, shape[0]),
-            _nearest_index(at_y + n * move_y, shape[1]),
-            _nearest_index(at_x + n * move_x, shape[2]),
+            nearest_index(fixed_z, shape[0]),
+            nearest_index(at_y + n * move_y, shape[1]),
+            nearest_index(at_x + n * move_x, shape[2]),
         ]
 
 
@@ -141,103 +138,121 @@ def _trilinear_line_across_knots(
 ) -> None:
     """Do as `trilinear_line` where z moves along the row: every sample finds its own pair of slices."""
     shape = volume.shape
-    first, stop = _columns_inside(shape, (0.0, start[1], start[2]), (0.0, step[1], step[2]), line.size)
-    move_y, move_x = _fixed(step[1]), _fixed(step[2])
-    at_y, at_x = _fixed(start[1] + first * step[1]), _fixed(start[2] + first * step[2])
+    first, stop = columns_inside(shape, (0.0, start[1], start[2]), (0.0, step[1], step[2]), line.size)
+    move_y, move_x = fixed(step[1]), fixed(step[2])
+    at_y, at_x = fixed(start[1] + first * step[1]), fixed(start[2] + first * step[2])
     flat, scale = volume.reshape(-1), line.dtype.type(2.0**-WEIGHT_PLACES)
     k = 0
     for column in range(first, stop):
-        index, k = _slice_index(start[0] + column * step[0], knots, k)
+        index, k = slice_index(start[0] + column * step[0], knots, k)
         if np.isnan(index):
             continue
-        z = _clamp(_fixed(index) + HALF_WEIGHT, shape[0])
-        y = _clamp(at_y + (column - first) * move_y + HALF_WEIGHT, shape[1])
-        x = _clamp(at_x + (column - first) * move_x + HALF_WEIGHT, shape[2])
+        z = clamped(fixed(index) + HALF_WEIGHT, shape[0])
+        y = clamped(at_y + (column - first) * move_y + HALF_WEIGHT, shape[1])
+        x = clamped(at_x + (column - first) * move_x + HALF_WEIGHT, shape[2])
         line[column] = _trilinear(flat, shape[1] * shape[2], shape[2], z, y, x, scale)
+
+
+@inlined
+def _steps_with_far(
+    shape: tuple[int, int, int], at: tuple[int, int, int], move: tuple[int, int, int], steps: int
+) -> tuple[int, int]:
+    """Give the first step about which eight voxels can be read, and the one after the last.
+
+    Along z and y a line that stays on voxel centres reads the near voxel twice. Along x it reads the next in memory
+    too, which has no weight then: it is there unless the row is the last of all, so that row is left out.
+    """
+    first, stop = 0, steps
+    x_stays, y_stays, z_stays = stays(at[2], move[2]), stays(at[1], move[1]), stays(at[0], move[0])
+    is_last = x_stays and at[2] >> BINARY_PLACES == shape[2] - 1
+    if not x_stays:
+        first, stop = steps_up_to(((shape[2] - 1) << BINARY_PLACES) - 1, at[2], move[2], first, stop)
+    if not y_stays:
+        behind = 2 if is_last else 1
+        first, stop = steps_up_to(((shape[1] - behind) << BINARY_PLACES) - 1, at[1], move[1], first, stop)
+    if not z_stays:
+        behind = 2 if is_last and y_stays else 1
+        first, stop = steps_up_to(((shape[0] - behind) << BINARY_PLACES) - 1, at[0], move[0], first, stop)
+    if is_last and y_stays and z_stays:
+        stop = 0
+    first = min(first, steps)
+    return first, max(first, stop)
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def _trilinear_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: Any, ty: Any, tx: Any) -> Any:
+    """Blend the eight voxels from `flat[base]` on, two along each axis; the caller proves that all are in the array.
+
+    They are read as four pairs and blended as vectors: a quarter less time than voxel by voxel (0.73 against 0.97 ms).
+    """
+    kind = tz
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, base, slab, row, through, across, along = arguments
+        stored, word = signature.args[0].dtype, ir.IntType(32)
+        scalar, plain = context.get_data_type(kind), context.get_data_type(stored)
+        start = context.make_array(signature.args[0])(context, builder, array).data
+
+        def lanes(vector: Any, other: Any, *places: int) -> Any:
+            order = ir.Constant(ir.VectorType(word, len(places)), places)
+            return builder.shuffle_vector(vector, other or ir.Constant(vector.type, ir.Undefined), order)
+
+        def pair(place: Any) -> Any:
+            pointer = builder.bitcast(builder.gep(start, [place]), ir.VectorType(plain, 2).as_pointer())
+            return builder.load(pointer, align=stored.bitwidth // 8)
+
+        def blend(near: Any, far: Any, weight: Any) -> Any:
+            if isinstance(near.type, ir.VectorType):
+                lone = ir.Constant(near.type, ir.Undefined)
+                weight = lanes(builder.insert_element(lone, weight, word(0)), None, *[0] * near.type.count)
+            if isinstance(stored, types.Float):  # NaN without a weight is nothing
+                zero = ir.Constant(weight.type, None if isinstance(weight.type, ir.VectorType) else 0.0)
+                far = builder.select(builder.fcmp_ordered("==", weight, zero), near, far)
+            product = builder.fmul(weight, builder.fsub(far, near), ("contract",))
+            return builder.fadd(product, near, ("contract",))
+
+        behind = builder.add(base, slab)
+        front = lanes(pair(base), pair(builder.add(base, row)), 0, 1, 2, 3)
+        back = lanes(pair(behind), pair(builder.add(behind, row)), 0, 1, 2, 3)
+        voxels, eight = lanes(front, back, *range(8)), ir.VectorType(scalar, 8)
+        if isinstance(stored, types.Integer):
+            voxels = (builder.sitofp if stored.signed else builder.uitofp)(voxels, eight)
+        elif stored != kind:
+            voxels = (builder.fpext if stored == types.float32 else builder.fptrunc)(voxels, eight)
+        rows = blend(lanes(voxels, None, 0, 2, 4, 6), lanes(voxels, None, 1, 3, 5, 7), along)
+        slices = blend(lanes(rows, None, 0, 2), lanes(rows, None, 1, 3), across)
+        near, far = (builder.extract_element(slices, word(lane)) for lane in (0, 1))
+        return blend(near, far, through)
+
+    is_flat = isinstance(flat, types.Array) and flat.ndim == 1 and flat.layout == "C"
+    if not is_flat or not ty == tx == kind or kind not in (types.float32, types.float64):
+        return None
+    return kind(flat, types.int64, types.int64, types.int64, kind, kind, kind), lower
 
 
 @inlined
 def _trilinear_run(
     volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
-    """Sample steps first to stop, all of them proven to lie between the outermost voxel centres.
-
-    In blocks of three loops, so that the arithmetic before and after the reads becomes vector code.
-    """
+    """Sample steps first to stop, about all of which eight voxels are proven to be there."""
     if first >= stop:
         return
-    flat, strides = volume.reshape(-1), (volume.shape[1] * volume.shape[2], volume.shape[2])
-    # Unsigned, or Numba would look at the sign of every index, to count from the end.
-    places = np.empty((4, BLOCK + PREFETCH), np.uint64)
-    parts = np.empty((11, BLOCK), line.dtype)
-    for begin in range(first, stop, BLOCK):
-        count = min(BLOCK, stop - begin)
-        start = (at[0] + begin * move[0], at[1] + begin * move[1], at[2] + begin * move[2])
-        _locate(strides, start, move, count, places, parts)
-        _gather(flat, strides, count, places, parts)
-        _interpolate(parts, line[begin : begin + count])
-
-
-@inlined
-def _locate(
-    strides: tuple[int, int],
-    start: tuple[int, int, int],
-    move: tuple[int, int, int],
-    count: int,
-    places: Array,
-    parts: Array,
-) -> None:
-    """Write the near voxel, the offsets to the far ones, and the three weights of each sample of a block.
-
-    Near voxels also for the samples that follow, so that theirs can be asked for ahead.
-    """
-    slab, row = strides
-    kind = parts.dtype.type
-    scale = kind(2.0**-WEIGHT_PLACES)
-    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
-    part_z, part_y, part_x = parts[0], parts[1], parts[2]
-    for n in range(count + PREFETCH):
-        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
-        near[n] = _voxel(slab, row, z, y, x)
-    for n in range(count):
-        z, y, x = start[0] + n * move[0], start[1] + n * move[1], start[2] + n * move[2]
-        weight_z, weight_y, weight_x = _weight(z), _weight(y), _weight(x)
-        # A zero weight reads the near voxel twice, so that the far one may be anything, or past the end.
-        far_z[n] = slab if weight_z != 0 else 0
-        far_y[n] = row if weight_y != 0 else 0
-        far_x[n] = 1 if weight_x != 0 else 0
-        part_z[n], part_y[n], part_x[n] = kind(weight_z) * scale, kind(weight_y) * scale, kind(weight_x) * scale
-
-
-@inlined
-def _gather(flat: Array, strides: tuple[int, int], count: int, places: Array, parts: Array) -> None:
-    """Read the eight voxels around each sample of a block."""
-    near, far_z, far_y, far_x = places[0], places[1], places[2], places[3]
-    v0, v1, v2, v3 = parts[3], parts[4], parts[5], parts[6]
-    v4, v5, v6, v7 = parts[7], parts[8], parts[9], parts[10]
-    slab, row = np.uint64(strides[0]), np.uint64(strides[1])
-    for n in range(count):
-        ahead = near[n + PREFETCH]
-        prefetch(flat, ahead)
-        prefetch(flat, ahead + row)
-        prefetch(flat, ahead + slab)
-        prefetch(flat, ahead + slab + row)
-        base, dx, dy, dz = near[n], far_x[n], far_y[n], far_z[n]
-        v0[n], v1[n] = flat[base], flat[base + dx]
-        v2[n], v3[n] = flat[base + dy], flat[base + dy + dx]
-        base += dz
-        v4[n], v5[n] = flat[base], flat[base + dx]
-        v6[n], v7[n] = flat[base + dy], flat[base + dy + dx]
-
-
-@inlined
-def _interpolate(parts: Array, line: Array) -> None:
-    """Blend the eight voxels of each sample of a block."""
-    for n in range(line.size):
-        z, y, x = parts[0, n], parts[1, n], parts[2, n]
-        near = _blend(_blend(parts[3, n], parts[4, n], x), _blend(parts[5, n], parts[6, n], x), y)
-        far = _blend(_blend(parts[7, n], parts[8, n], x), _blend(parts[9, n], parts[10, n], x), y)
-        line[n] = _blend(near, far, z)
+    flat, kind = volume.reshape(-1), line.dtype.type
+    row, scale = volume.shape[2], kind(2.0**-WEIGHT_PLACES)
+    slab = volume.shape[1] * row
+    through, across = (0 if stays(at[0], move[0]) else slab), (0 if stays(at[1], move[1]) else row)
+    # Where the line hardly leaves its row of voxels the processor sees by itself what comes next.
+    is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
+    for n in range(first, stop):
+        z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+        if is_far:
+            ahead = voxel_at(slab, row, z + PREFETCH * move[0], y + PREFETCH * move[1], x + PREFETCH * move[2])
+            prefetch(flat, ahead)
+            prefetch(flat, ahead + row)
+            prefetch(flat, ahead + slab)
+            prefetch(flat, ahead + slab + row)
+        weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
+        line[n] = _trilinear_sum(flat, voxel_at(slab, row, z, y, x), through, across, *weights)
 
 
 @inlined
@@ -253,12 +268,12 @@ def _trilinear_along_x(
     one_end, other_end = at[2] + first * move_x, at[2] + (stop - 1) * move_x
     left, right = min(one_end, other_end), max(one_end, other_end)
     first_voxel = left >> BINARY_PLACES
-    stop_voxel = (right >> BINARY_PLACES) + (2 if _weight(right) != 0 else 1)
+    stop_voxel = (right >> BINARY_PLACES) + (2 if weight_of(right) != 0 else 1)
     blended = _blend_rows(volume, at[0], at[1], first_voxel, stop_voxel, line)
     scale = line.dtype.type(2.0**-WEIGHT_PLACES)
     for n in range(first, stop):
         x = at[2] + n * move_x - (first_voxel << BINARY_PLACES)
-        weight, near = _weight(x), np.uint64(x >> BINARY_PLACES)
+        weight, near = weight_of(x), np.uint64(x >> BINARY_PLACES)
         far = near + np.uint64(1 if weight != 0 else 0)
         line[n] = _blend(blended[near], blended[far], line.dtype.type(weight) * scale)
 
@@ -267,7 +282,7 @@ def _trilinear_along_x(
 def _blend_rows(volume: Array, z: int, y: int, first: int, stop: int, line: Array) -> Array:
     """Give voxels first to stop of the row at fixed-point (z, y), in the type of `line`."""
     kind = line.dtype.type
-    weight_z, weight_y = _weight(z), _weight(y)
+    weight_z, weight_y = weight_of(z), weight_of(y)
     near_z, near_y = z >> BINARY_PLACES, y >> BINARY_PLACES
     far_z, far_y = near_z + (1 if weight_z != 0 else 0), near_y + (1 if weight_y != 0 else 0)
     a, b = volume[near_z, near_y, first:stop], volume[near_z, far_y, first:stop]
@@ -289,9 +304,9 @@ def _trilinear_clamped(
     row = volume.shape[2]
     slab = volume.shape[1] * row
     for n in range(first, stop):
-        z = _clamp(at[0] + n * move[0], volume.shape[0])
-        y = _clamp(at[1] + n * move[1], volume.shape[1])
-        x = _clamp(at[2] + n * move[2], volume.shape[2])
+        z = clamped(at[0] + n * move[0], volume.shape[0])
+        y = clamped(at[1] + n * move[1], volume.shape[1])
+        x = clamped(at[2] + n * move[2], volume.shape[2])
         line[n] = _trilinear(flat, slab, row, z, y, x, scale)
 
 
@@ -299,12 +314,12 @@ def _trilinear_clamped(
 def _trilinear(flat: Array, slab: int, row: int, z: int, y: int, x: int, scale: Any) -> Any:
     """Give the sample at fixed-point (z, y, x), none past the outermost centres, in the type of `scale`."""
     kind = type(scale)
-    weight_z, weight_y, weight_x = _weight(z), _weight(y), _weight(x)
+    weight_z, weight_y, weight_x = weight_of(z), weight_of(y), weight_of(x)
     # A zero weight reads the near voxel twice, so that the far one may be anything, or past the end.
     far_z = slab if weight_z != 0 else 0
     far_y = row if weight_y != 0 else 0
     far_x = 1 if weight_x != 0 else 0
-    base = _voxel(slab, row, z, y, x)
+    base = voxel_at(slab, row, z, y, x)
     along = kind(weight_x) * scale
     near_near = _blend(kind(flat[base]), kind(flat[base + far_x]), along)
     near_far = _blend(kind(flat[base + far_y]), kind(flat[base + far_y + far_x]), along)
@@ -317,107 +332,5 @@ def _trilinear(flat: Array, slab: int, row: int, z: int, y: int, x: int, scale: 
 
 
 @inlined
-def _voxel(slab: int, row: int, z: int, y: int, x: int) -> int:
-    return (z >> BINARY_PLACES) * slab + (y >> BINARY_PLACES) * row + (x >> BINARY_PLACES)
-
-
-@inlined
 def _blend(near: Any, far: Any, weight: Any) -> Any:
     return near + weight * (far - near)
-
-
-@inlined
-def _weight(position: int) -> int:
-    return (position >> (BINARY_PLACES - WEIGHT_PLACES)) & ((1 << WEIGHT_PLACES) - 1)
-
-
-@inlined
-def _fixed(position: float) -> int:
-    """Give the position with 32 binary places, cut to the largest axis; NaN counts as beyond it."""
-    bounded = max(-float(LARGEST_AXIS), min(float(LARGEST_AXIS), position))
-    return int(np.floor(bounded * float(1 << BINARY_PLACES) + 0.5))
-
-
-@inlined
-def _clamp(position: int, size: int) -> int:
-    return max(0, min((size - 1) << BINARY_PLACES, position))
-
-
-@inlined
-def _settle(position: int, move: int, size: int) -> int:
-    """Clamp a position that stays the same along the whole row, so that the row needs no clamping for it."""
-    return _clamp(position, size) if move == 0 else position
-
-
-@inlined
-def _nearest_index(position: int, size: int) -> int:
-    half = (1 << (BINARY_PLACES - 1)) + HALF_WEIGHT
-    return max(0, min(size - 1, (position + half) >> BINARY_PLACES))
-
-
-@inlined
-def _columns_inside(
-    shape: tuple[int, int, int],
-    start: tuple[float, float, float],
-    step: tuple[float, float, float],
-    columns: int,
-) -> tuple[int, int]:
-    """Give the first column in the volume, border included, and the one after the last."""
-    low, high = 0.0, columns - 1.0
-    for axis in range(3):
-        if shape[axis] == 0:
-            return 0, 0
-        before, behind = -BORDER - start[axis], shape[axis] - 1 + BORDER - start[axis]
-        if step[axis] == 0.0:
-            if not (before <= 0.0 <= behind):
-                return 0, 0
-        else:
-            low = max(low, min(before / step[axis], behind / step[axis]))
-            high = min(high, max(before / step[axis], behind / step[axis]))
-    if not low <= high:
-        return 0, 0
-    return int(np.ceil(low)), int(np.floor(high)) + 1
-
-
-@inlined
-def _steps_unclamped(
-    shape: tuple[int, int, int], at: tuple[int, int, int], move: tuple[int, int, int], steps: int
-) -> tuple[int, int]:
-    """Give the first step with every index between the outermost voxel centres, and the one after the last.
-
-    Integers throughout, so the answer is exact: no step between the two can read outside the volume.
-    """
-    first, stop = 0, steps
-    for axis in range(3):
-        position, pace = at[axis], move[axis]
-        # Below one weight past the last centre the weight is zero still.
-        limit = ((shape[axis] - 1) << BINARY_PLACES) + 2 * HALF_WEIGHT - 1
-        if pace < 0:
-            position, pace = limit - position, -pace
-        if pace == 0:
-            if position < 0 or position > limit:
-                stop = 0
-        else:
-            first = max(first, -(position // pace))
-            stop = min(stop, (limit - position) // pace + 1)
-    first = min(first, steps)
-    return first, max(first, stop)
-
-
-@inlined
-def _slice_index(z: float, knots: Knots, k: int) -> tuple[float, int]:
-    """Give the fractional slice index at `z` (NaN where no slice reaches) and the interval to try first next."""
-    positions, gap, reach = knots
-    last = positions.size - 1
-    if z < positions[0]:
-        return (0.0 if positions[0] - z <= reach else np.nan), 0
-    if not z < positions[last]:
-        return (np.float64(last) if z - positions[last] <= reach else np.nan), max(last - 1, 0)
-    while z < positions[k]:
-        k -= 1
-    while z >= positions[k + 1]:
-        k += 1
-    interval = positions[k + 1] - positions[k]
-    if interval > gap and z - positions[k] > reach and positions[k + 1] - z > reach:
-        return np.nan, k
-    return k + (z - positions[k]) / interval, k

@@ -1,4 +1,4 @@
-"""Sample a volume on a plane of any orientation, row by row."""
+"""Sample a volume on a plane of any orientation, or on rows that lie anywhere, row by row."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidArgument
 from .arguments import STORED, Array, Dtypes, check_array, finite_vector, forbid_overlap, prepare_out
 from .jit import kernel
-from .line import BORDER, LARGEST_AXIS, Knots, Plane, nearest_line, row_start, trilinear_line
+from .line import CUBIC, NEAREST, TRILINEAR, nearest_line, smooth_line
+from .positions import BORDER, LARGEST_AXIS, Knots, Rows, row_start, row_step
 
-Interpolation = Literal["trilinear", "nearest"]
+Interpolation = Literal["trilinear", "nearest", "cubic"]
+HOW = {"nearest": NEAREST, "trilinear": TRILINEAR, "cubic": CUBIC}
 
 FLOATS: Dtypes = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
@@ -36,24 +38,26 @@ def reslice(
     `volume` is (z, y, x), int8 to uint32, float32 or float64. The three vectors are (z, y, x) in voxels, with
     voxel centres at integers; up to half a voxel beyond the outermost centres the edge voxels are used, and
     what lies further out is `background`. The result has `shape` (rows, columns), or is `out`: float32 for
-    trilinear (`out` may be float64, for 32-bit integers and float64), the volume's dtype for nearest (ties go
-    to the higher index).
+    trilinear and cubic (`out` may be float64, for 32-bit integers and float64), the volume's dtype for nearest (ties
+    go to the higher index).
 
     With `slice_knots`, strictly increasing (slices,), z is in their unit (mm along the stacking direction)
     and goes through them piecewise linearly to the slice index; beyond the ends a slice reaches half the
     median interval (half a unit where there is one slice). In an interval longer than `gap` slices are
-    missing: what is further than half the median interval from both its ends is `background`.
+    missing: each of its ends reaches half the median interval, unmixed, and between them is `background`.
     Raises `InvalidArgument` for what cannot be used, NaN and infinite vectors included.
     """
     voxels = check_volume(volume)
     knots = prepare_knots(slice_knots, gap, voxels.shape[0])
-    plane = check_plane(origin, row_step, column_step)
     check_interpolation(interpolation)
     is_nearest = interpolation == "nearest"
     pixels = prepare_pixels(out, shape, voxels.dtype if is_nearest else np.dtype(np.float32), voxels)
+    rows = plane_rows(origin, row_step, column_step, (0, 0, 0), len(pixels))
     _check_background(background, pixels.dtype)
-    sample = _nearest_plane if is_nearest else _trilinear_plane
-    sample(voxels, plane, knots, pixels.dtype.type(background), pixels)
+    if is_nearest:
+        _nearest_rows(voxels, rows, knots, pixels.dtype.type(background), pixels)
+    else:
+        _smooth_rows(voxels, rows, knots, HOW[interpolation], pixels.dtype.type(background), pixels)
     return pixels
 
 
@@ -65,13 +69,16 @@ def check_volume(volume: Array) -> Array:
     return voxels
 
 
-def check_plane(origin: ArrayLike, row_step: ArrayLike, column_step: ArrayLike) -> Plane:
-    """Give the three vectors of a plane; raises `InvalidArgument` unless each is three finite numbers."""
-    return Plane(
-        finite_vector("origin", origin, 3),
-        finite_vector("row_step", row_step, 3),
-        finite_vector("column_step", column_step, 3),
-    )
+def plane_rows(
+    origin: ArrayLike, row_step: ArrayLike, column_step: ArrayLike, sample_step: ArrayLike, rows: int
+) -> Rows:
+    """Give the rows of a plane or slab; raises `InvalidArgument` unless each vector is three finite numbers."""
+    first, down = finite_vector("origin", origin, 3), finite_vector("row_step", row_step, 3)
+    right = finite_vector("column_step", column_step, 3)
+    deeper = finite_vector("sample_step", sample_step, 3)
+    with np.errstate(all="ignore"):  # what lies beyond all numbers lies outside the volume
+        starts = first + np.arange(rows)[:, np.newaxis] * down
+    return Rows(starts, right[np.newaxis], deeper[np.newaxis])
 
 
 def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Array) -> Array:
@@ -109,8 +116,8 @@ def prepare_knots(slice_knots: ArrayLike | None, gap: float, slices: int) -> Kno
 
 def check_interpolation(interpolation: str) -> None:
     """Raise `InvalidArgument` unless that is an interpolation there is."""
-    if interpolation not in ("trilinear", "nearest"):
-        raise InvalidArgument(f"interpolation is {interpolation!r}: pass 'trilinear' or 'nearest'")
+    if interpolation not in HOW:
+        raise InvalidArgument(f"interpolation is {interpolation!r}: pass 'nearest', 'trilinear' or 'cubic'")
 
 
 def _check_background(background: float, dtype: np.dtype[Any]) -> None:
@@ -122,30 +129,16 @@ def _check_background(background: float, dtype: np.dtype[Any]) -> None:
 
 
 @kernel
-def _trilinear_plane(
-    volume: Array,
-    plane: Plane,
-    knots: Knots,
-    background: Any,
-    pixels: Array,
-) -> None:
+def _smooth_rows(volume: Array, rows: Rows, knots: Knots, how: int, background: Any, pixels: Array) -> None:
     for row in range(pixels.shape[0]):
         line = pixels[row]
         line[:] = background
-        start = row_start(plane, row)
-        trilinear_line(volume, start, plane.column_step, knots, line)
+        smooth_line(how, volume, row_start(rows, row, 0), row_step(rows, row), knots, line)
 
 
 @kernel
-def _nearest_plane(
-    volume: Array,
-    plane: Plane,
-    knots: Knots,
-    background: Any,
-    pixels: Array,
-) -> None:
+def _nearest_rows(volume: Array, rows: Rows, knots: Knots, background: Any, pixels: Array) -> None:
     for row in range(pixels.shape[0]):
         line = pixels[row]
         line[:] = background
-        start = row_start(plane, row)
-        nearest_line(volume, start, plane.column_step, knots, line)
+        nearest_line(volume, row_start(rows, row, 0), row_step(rows, row), knots, line)

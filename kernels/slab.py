@@ -1,4 +1,4 @@
-"""Project a slab, a stack of parallel planes, onto one plane: maximum, minimum or mean.
+"""Project a slab, a stack of planes or curved surfaces, onto one: maximum, minimum, mean or weighted mean.
 
 Row by row, not plane by plane: the same row of all planes passes through nearly the same voxels, which are
 then in the cache. Each row is sampled by the code of `reslice` into a line that holds NaN where the volume
@@ -16,12 +16,14 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidArgument
 from .arguments import Array, Vector, finite_vector
 from .jit import inlined, kernel
-from .line import Knots, Plane, nearest_line, row_start, trilinear_line
+from .line import NEAREST, nearest_line, smooth_line
+from .positions import Knots, Rows, row_start, row_step
 from .reslice import (
+    HOW,
     Interpolation,
     check_interpolation,
-    check_plane,
     check_volume,
+    plane_rows,
     prepare_knots,
     prepare_pixels,
 )
@@ -42,77 +44,107 @@ def project_slab(
     *,
     shape: tuple[int, int] | None = None,
     out: Array | None = None,
+    **options: Any,
+) -> Array:
+    """Combine `samples` planes, the s-th at `origin + s * sample_step`, pixel by pixel.
+
+    Planes and volume are those of `reslice`; result and `options` are those of `project_rows`.
+    """
+    pixels = prepare_pixels(out, shape, np.dtype(np.float32), volume)
+    rows = plane_rows(origin, row_step, column_step, sample_step, len(pixels))
+    return project_rows(volume, *rows, samples, pixels, **options)
+
+
+def project_rows(
+    volume: Array,
+    starts: Array,
+    steps: Array,
+    through: Array,
+    samples: int,
+    out: Array,
+    *,
     mode: Projection = "max",
+    weights: ArrayLike | None = None,
     interpolation: Interpolation = "trilinear",
     background: float = 0.0,
     slice_knots: ArrayLike | None = None,
     gap: float = math.inf,
 ) -> Array:
-    """Combine `samples` planes, the s-th at `origin + s * sample_step`, pixel by pixel.
+    """Combine `samples` surfaces, each of rows that lie anywhere, pixel by pixel.
 
-    Planes, volume, knots and gap are those of `reslice`. Samples outside the volume, in a gap, or NaN are
-    left out; a pixel with no other is `background`. The result has `shape` (rows, columns), or is `out`:
-    float32, or float64 when `out` is.
+    Sample s of pixel (r, c) lies at voxel index `starts[r] + c * steps[r] + s * through[r]`; the three are float64
+    (rows, 3) in z, y, x, the last two perhaps (1, 3) for all rows. `weights`, (samples,) above 0, make the mean a
+    weighted one. `out` is float32 or float64 (rows, columns), and is given back. The rest is as in `reslice`. Samples
+    outside the volume, in a gap, or NaN are left out; a pixel with no other is `background`.
     Raises `InvalidArgument` for what cannot be used.
     """
     voxels = check_volume(volume)
     knots = prepare_knots(slice_knots, gap, voxels.shape[0])
-    plane = check_plane(origin, row_step, column_step)
-    through = finite_vector("sample_step", sample_step, 3)
+    pixels = prepare_pixels(out, None, np.dtype(np.float32), voxels)
     check_interpolation(interpolation)
     if mode not in MODES:
         raise InvalidArgument(f"mode is {mode!r}: pass 'max', 'min' or 'mean'")
     if not isinstance(samples, int | np.integer) or samples < 1:
         raise InvalidArgument(f"samples is {samples!r}: pass a whole number, at least 1")
-    pixels = prepare_pixels(out, shape, np.dtype(np.float32), voxels)
-    planes, empty = (plane, through, int(samples)), pixels.dtype.type(background)
-    _project(voxels, *planes, knots, MODES[mode], interpolation == "nearest", empty, pixels)
+    shares = _check_weights(weights, int(samples), mode)
+    rows = _check_rows(starts, steps, through, len(pixels))
+    _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], pixels.dtype.type(background), pixels)
     return pixels
+
+
+def _check_weights(weights: ArrayLike | None, samples: int, mode: str) -> Vector:
+    if weights is None:
+        return np.ones(samples)
+    shares = finite_vector("weights", weights, samples)
+    if mode != "mean" or not (shares > 0.0).all():
+        raise InvalidArgument("weights are numbers above 0, and go with mode 'mean'")
+    return shares
+
+
+def _check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows:
+    for name, vectors in (("starts", starts), ("steps", steps), ("through", through)):
+        fits = vectors.dtype == np.float64 and vectors.ndim == 2 and vectors.shape[1] == 3
+        if not (fits and vectors.flags.c_contiguous and len(vectors) in (count, 1 if name != "starts" else count)):
+            raise InvalidArgument(f"{name} is {vectors.dtype} {vectors.shape}: pass float64 ({count}, 3), C-contiguous")
+    return Rows(starts, steps, through)
 
 
 @kernel
 def _project(
     volume: Array,
-    plane: Plane,
-    sample_step: Vector,
-    samples: int,
+    rows: Rows,
+    weights: Vector,
     knots: Knots,
     mode: int,
-    is_nearest: bool,
+    how: int,
     background: Any,
     pixels: Array,
 ) -> None:
-    line, counts = np.empty_like(pixels[:1].reshape(-1)), np.empty(pixels.shape[1], np.int32)
+    line, totals = np.empty_like(pixels[:1].reshape(-1)), np.empty_like(pixels[:1].reshape(-1))
     for row in range(pixels.shape[0]):
         combined = pixels[row]
-        _begin(mode, combined, counts)
-        z, y, x = row_start(plane, row)
-        for s in range(samples):
-            start = (z + s * sample_step[0], y + s * sample_step[1], x + s * sample_step[2])
+        totals[:] = 0.0
+        combined[:] = 0.0 if mode == MEAN else (-np.inf if mode == MAXIMUM else np.inf)
+        for s in range(weights.size):
             line[:] = np.nan
-            if is_nearest:
-                nearest_line(volume, start, plane.column_step, knots, line)
+            if how == NEAREST:
+                nearest_line(volume, row_start(rows, row, s), row_step(rows, row), knots, line)
             else:
-                trilinear_line(volume, start, plane.column_step, knots, line)
-            _combine(mode, line, combined, counts)
-        _finish(mode, counts, background, combined)
+                smooth_line(how, volume, row_start(rows, row, s), row_step(rows, row), knots, line)
+            _combine(mode, line.dtype.type(weights[s]), line, combined, totals)
+        _finish(mode, totals, background, combined)
 
 
 @inlined
-def _begin(mode: int, combined: Array, counts: Array) -> None:
-    """Set each mode's neutral value."""
-    counts[:] = 0
-    combined[:] = 0.0 if mode == MEAN else (-np.inf if mode == MAXIMUM else np.inf)
-
-
-@inlined
-def _combine(mode: int, line: Array, combined: Array, counts: Array) -> None:
+def _combine(mode: int, weight: Any, line: Array, combined: Array, totals: Array) -> None:
+    """Take in a line of samples; `totals` says what they weigh together, 0 where there are none."""
+    nothing = line.dtype.type(0.0)
     for i in range(line.size):
         sample, former = line[i], combined[i]
         is_there = not np.isnan(sample)
-        counts[i] += is_there
+        totals[i] += weight if is_there else nothing
         if mode == MEAN:
-            combined[i] = former + (sample if is_there else line.dtype.type(0.0))
+            combined[i] = former + (weight * sample if is_there else nothing)
         elif mode == MAXIMUM:
             combined[i] = sample if sample > former else former
         else:
@@ -120,9 +152,9 @@ def _combine(mode: int, line: Array, combined: Array, counts: Array) -> None:
 
 
 @inlined
-def _finish(mode: int, counts: Array, background: Any, combined: Array) -> None:
+def _finish(mode: int, totals: Array, background: Any, combined: Array) -> None:
     for i in range(combined.size):
-        if counts[i] == 0:
+        if totals[i] == 0.0:
             combined[i] = background
         elif mode == MEAN:
-            combined[i] /= counts[i]
+            combined[i] /= totals[i]

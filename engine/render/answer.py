@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from ..series import Series
     from ..stack import Stack
 
-_OF_VOLUMES = ("at_mm", "normal", "up", "center", "slab_mm", "time", "resample", "view")
+_OF_VOLUMES = (
+    *("at_mm", "normal", "up", "center", "curve", "width_mm"),
+    *("zoom", "pan_mm", "rotate_deg", "slab_mm", "time", "resample", "view"),
+)
 """Fields that only a volume has a use for."""
+_DEFAULT = RenderRequest()
 
 
 def answer(series: Series, request: RenderRequest) -> Image:
@@ -62,7 +66,7 @@ def find_frame(series: Series, request: RenderRequest) -> tuple[Stack, int]:
 
 def _refuse_for_frames(stack: Stack, request: RenderRequest) -> None:
     """Raise `NotReformattable` for what only volumes have."""
-    asked = any(getattr(request, name) for name in _OF_VOLUMES)
+    asked = any(getattr(request, name) != getattr(_DEFAULT, name) for name in _OF_VOLUMES)
     if request.plane in (None, "acquired") and not asked:
         return
     why = str(stack.verdict) if stack.is_gray else "these frames are in colour"

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import InvalidArgument, NotReformattable, OutOfRange
-from ..geometry import FloatArray, Triple, VolumeGeometry, as_triple
+from ..geometry import FloatArray, Triple, VolumeGeometry, as_triple, cross
 from ..volume import Volume
 from .picture import MAX_SIDE
 
@@ -47,21 +48,44 @@ class Plane:
                 raise InvalidArgument(
                     f"a picture of {self.columns} × {self.rows} pixels: 1 to {MAX_SIDE} a side are possible"
                 )
-        vectors = np.array([self.origin_mm, self.right_mm, self.down_mm], dtype=np.float64)
-        area = np.linalg.norm(np.cross(vectors[1], vectors[2])) if np.isfinite(vectors).all() else 0.0
-        if not area > 1e-9 * np.linalg.norm(vectors[1]) * np.linalg.norm(vectors[2]):
+        is_finite = all(map(math.isfinite, (*self.origin_mm, *self.right_mm, *self.down_mm)))
+        area = math.hypot(*cross(self.right_mm, self.down_mm)) if is_finite else 0.0
+        if not area > 1e-9 * math.prod(self.pixel_mm):
             raise InvalidArgument("a plane needs finite numbers, and two steps that are not parallel")
 
-    @property
+    @cached_property
     def normal(self) -> FloatArray:
         """Unit vector across the plane, away from the viewer."""
-        normal = np.cross(self.right_mm, self.down_mm)
-        return np.asarray(normal / np.linalg.norm(normal))
+        normal = cross(self.right_mm, self.down_mm)
+        length = math.hypot(*normal)
+        return np.array([part / length for part in normal])
 
-    @property
+    @cached_property
     def pixel_mm(self) -> tuple[float, float]:
         """Millimetres between rows, and between columns."""
-        return float(np.linalg.norm(self.down_mm)), float(np.linalg.norm(self.right_mm))
+        return math.hypot(*self.down_mm), math.hypot(*self.right_mm)
+
+    def pixel_from_mm(self, points_mm: ArrayLike) -> FloatArray:
+        """Give where patient points (…, 3) are in the picture: (…, 3) row, column, and mm behind the plane."""
+        axes = np.array([self.down_mm, self.right_mm, self.normal])
+        return np.asarray((np.asarray(points_mm, np.float64) - self.origin_mm) @ np.linalg.inv(axes))
+
+    def adjusted(self, zoom: float = 1.0, pan_mm: Sequence[float] = (0.0, 0.0), rotate_deg: float = 0.0) -> Plane:
+        """Give the plane that shows the picture turned clockwise about its middle, enlarged, then moved.
+
+        `pan_mm` is how far what is shown moves to the right and down, as one measures it in the patient. The size
+        in pixels stays. Raises `InvalidArgument` for a zoom of 0 or less.
+        """
+        if not (math.isfinite(zoom) and zoom > 0.0 and all(map(math.isfinite, (*pan_mm, rotate_deg)))):
+            raise InvalidArgument(f"zoom {zoom}, pan {tuple(pan_mm)}, rotation {rotate_deg}: finite, zoom above 0")
+        right, down = np.array(self.right_mm), np.array(self.down_mm)
+        middle = np.array(self.origin_mm) + 0.5 * (self.columns - 1) * right + 0.5 * (self.rows - 1) * down
+        down_mm, right_mm = self.pixel_mm
+        across, downward = right / right_mm, down / down_mm
+        sine, cosine = _sine_and_cosine(rotate_deg)
+        across, downward = cosine * across - sine * downward, sine * across + cosine * downward
+        middle = middle - pan_mm[0] * across - pan_mm[1] * downward
+        return _centered(middle, across * (right_mm / zoom), downward * (down_mm / zoom), (self.columns, self.rows))
 
     @property
     def letters(self) -> EdgeLetters:
@@ -73,6 +97,13 @@ class Plane:
             top=direction_letters(-down),
             bottom=direction_letters(down),
         )
+
+
+def _sine_and_cosine(degrees: float) -> tuple[float, float]:
+    """Give both, exact for quarter turns, so that pixels stay on voxels."""
+    quarters = {0.0: (0.0, 1.0), 90.0: (1.0, 0.0), 180.0: (0.0, -1.0), 270.0: (-1.0, 0.0)}
+    turn = degrees % 360.0
+    return quarters.get(turn) or (math.sin(math.radians(turn)), math.cos(math.radians(turn)))
 
 
 @dataclass(frozen=True)
@@ -196,10 +227,10 @@ def _principal(
 
 def _coordinate_of_slice(geometry: VolumeGeometry, shape: tuple[int, int, int], axis: int, index: int | None) -> float:
     """Give the patient coordinate of a slice across the voxel axis that follows a patient axis most."""
-    along = np.asarray(geometry.directions)[:, axis]
-    voxel_axis = int(np.argmax(np.abs(along)))
+    along = [direction[axis] for direction in geometry.directions]
+    voxel_axis = max(range(3), key=lambda each: abs(along[each]))
     number = _slice_number(shape[voxel_axis], index)
-    voxel = (np.asarray(shape) - 1) / 2.0
+    voxel = [(count - 1) / 2.0 for count in shape]
     voxel[voxel_axis] = number if along[voxel_axis] > 0 else shape[voxel_axis] - 1 - number
     return float(geometry.mm_from_voxel(voxel)[axis])
 
@@ -230,19 +261,18 @@ def _fit(volume: Volume, right: FloatArray, down: FloatArray, point: FloatArray,
     pixels fall on voxels where the plane follows them; with it, the volume is fitted into the middle.
     """
     geometry = _geometry(volume)
-    corners = geometry.corners_mm(volume.shape)
-    normal = np.cross(right, down)
-    low = np.array([(corners @ right).min(), (corners @ down).min()])
-    extent = np.array([(corners @ right).max(), (corners @ down).max()]) - low
+    normal = np.array(cross(as_triple(right), as_triple(down)))
+    places = geometry.corners_mm(volume.shape) @ np.stack([right, down]).T
+    (left, top), (width, height) = places.min(axis=0).tolist(), np.ptp(places, axis=0).tolist()
     depth = (point @ normal) * normal
     if size is None:
         pixel = min(geometry.spacing_mm)
-        columns, rows = (int(count) for count in np.ceil(extent / pixel - _ROUNDING))
-        origin = depth + (low[0] + pixel / 2) * right + (low[1] + pixel / 2) * down
+        columns, rows = math.ceil(width / pixel - _ROUNDING), math.ceil(height / pixel - _ROUNDING)
+        origin = depth + (left + pixel / 2) * right + (top + pixel / 2) * down
         return Plane(as_triple(origin), as_triple(pixel * right), as_triple(pixel * down), rows, columns)
-    pixel = max(extent[0] / _side(size[0]), extent[1] / _side(size[1]))
-    middle = low + extent / 2
-    return _centered(depth + middle[0] * right + middle[1] * down, pixel * right, pixel * down, size)
+    pixel = max(width / _side(size[0]), height / _side(size[1]))
+    middle = depth + (left + width / 2) * right + (top + height / 2) * down
+    return _centered(middle, pixel * right, pixel * down, size)
 
 
 def _centered(middle: FloatArray, right_step: FloatArray, down_step: FloatArray, size: Size) -> Plane:

@@ -18,7 +18,7 @@ from .annotate import with_edge_letters
 from .picture import Image
 from .planes import Plane
 from .request import RenderRequest
-from .sample import BoolArray
+from .sampling import BoolArray
 from .scene import Scene, make_scene
 from .transfer import TABLE_SIZE, TransferFunction, chosen_transfer
 from .view import View, half_spaces, lay_view
@@ -72,7 +72,8 @@ def cast(volume: Volume, request: RenderRequest) -> Image:
 def _cast(volume: Volume, request: RenderRequest, coarse: int) -> Image:
     _check_verdict(volume, request.resample)
     assert request.view is not None
-    options: dict[str, Any] = {"up": request.up, "center": request.center, "zoom": request.zoom}
+    names = ("up", "center", "zoom", "pan_mm", "rotate_deg")
+    options: dict[str, Any] = {name: getattr(request, name) for name in names}
     plane = lay_view(volume, request.view, size=request.size, **options)
     seen = plane
     if coarse > 1:
@@ -122,6 +123,7 @@ def _projected(scene: Scene, request: RenderRequest) -> NDArray[np.uint8]:
     window = chosen_window(request.window, volume.voi_function) or volume.own_window
     display = Display(window, *scene.rescale, volume.photometric_interpretation == "MONOCHROME1")
     mode = request.mode
+    assert mode != "weighted"  # the request refuses it
     if scene.rescale[0] < 0:  # the greatest modality value is the least one stored
         mode = {"max": "min", "min": "max", "mean": "mean"}[mode]  # type: ignore[assignment]
     limits = _limits(window, scene.rescale, mode)

@@ -1,4 +1,4 @@
-"""Pictures of planes and slabs of a volume, cut in patient space and windowed in one pass over the picture alone."""
+"""Pictures of planes, slabs and curved planes of a volume, cut in patient space and windowed in one pass."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TypeAlias
 
 from ...errors import InvalidArgument, NotReformattable
 from ..volume import Volume
+from . import curve as curves
 from . import planes
 from .annotate import with_edge_letters
+from .curve import CurvedPlane
 from .picture import Image
 from .planes import Plane, Size
 from .raycast import cast
-from .request import Interpolation, Mode, RenderRequest
+from .request import CURVED_PLANES, Interpolation, Mode, RenderRequest
 from .sample import Cut, sample, stored_slice
 from .window import WindowChoice, chosen_window
 
@@ -30,6 +32,11 @@ def render(
     normal: Point | None = None,
     up: Point | None = None,
     center: Point | None = None,
+    curve: Sequence[Point] | None = None,
+    width_mm: float | None = None,
+    zoom: float = 1.0,
+    pan_mm: Point = (0.0, 0.0),
+    rotate_deg: float = 0.0,
     slab_mm: float = 0.0,
     mode: Mode = "max",
     window: WindowChoice = None,
@@ -41,9 +48,12 @@ def render(
     """Make a picture of a plane or slab of a volume; what lies outside the volume is black.
 
     `plane` is axial (the default), coronal or sagittal `at_mm` (a patient coordinate) or at slice `index`; acquired,
-    a stored slice at `index`; oblique, across `normal` with `up` on top through `center`; or a `Plane`.
-    `slab_mm` gathers the maximum, minimum or mean (`mode`) of that thickness, the plane in its middle.
-    `size` is (columns, rows). Where the plane's pixels are voxels the picture shows stored values exactly.
+    a stored slice at `index`; oblique, across `normal` with `up` on top through `center`; straightened or stretched,
+    along the smooth `curve` through points, `width_mm` across it, seen along `normal`; or a `Plane`.
+    `slab_mm` gathers the maximum, minimum, mean or weighted mean (`mode`) of that thickness, the plane in its middle;
+    the weights of the last fall evenly to its faces. `size` is (columns, rows). The picture is turned clockwise by
+    `rotate_deg` and enlarged by `zoom`, about its middle, then moved right and down by `pan_mm`. Where the plane's
+    pixels are voxels it shows stored values exactly.
 
     Raises `NotReformattable` where the verdict forbids the plane (`resample` allows it between uneven
     slices), and `InvalidArgument` for what no picture can be made of; both say what to change.
@@ -65,11 +75,41 @@ def draw(volume: Volume, request: RenderRequest) -> Image:
         return picture
     if volume.geometry is None:
         raise InvalidArgument("where these frames lie in the patient is unknown: no letters can be drawn")
+    if isinstance(cut.plane, CurvedPlane):
+        raise InvalidArgument("the edges of a curved plane are nowhere the same: leave out annotate")
     return with_edge_letters(picture, cut.plane.letters)
 
 
-def lay_plane(volume: Volume, request: RenderRequest) -> Plane:
-    """Give the plane that a request means, through one volume; a `normal` makes the default plane an oblique one."""
+def lay_plane(volume: Volume, request: RenderRequest) -> Plane | CurvedPlane:
+    """Give the plane that a request means, through one volume, as it is zoomed, turned and moved."""
+    if request.curve is not None or request.plane in CURVED_PLANES:
+        return _lay_curved(volume, request)
+    _refuse(request, "a plane that is not curved", "width_mm")
+    plane = _lay_flat(volume, request)
+    if (request.zoom, request.pan_mm, request.rotate_deg) == (1.0, (0.0, 0.0), 0.0):
+        return plane
+    return plane.adjusted(request.zoom, request.pan_mm, request.rotate_deg)
+
+
+def _lay_curved(volume: Volume, request: RenderRequest) -> CurvedPlane:
+    name = request.plane or "straightened"
+    if request.curve is None:
+        raise InvalidArgument(f"a {name} plane needs its curve")
+    if name not in CURVED_PLANES:
+        raise InvalidArgument(f"a plane along a curve is {' or '.join(CURVED_PLANES)}: choose one, or leave out curve")
+    _refuse(request, "a curved plane", "at_mm", "index", "up", "center")
+    if request.rotate_deg:
+        raise InvalidArgument("a curved plane is not turned by rotate_deg: choose another normal")
+    if volume.geometry is None:
+        raise NotReformattable(f"{volume.verdict.reason}: only acquired slices, by index")
+    finest_mm = min(volume.geometry.spacing_mm)
+    framing = curves.Framing(finest_mm, request.size, request.width_mm, request.zoom, request.pan_mm)
+    lay = curves.straightened if name == "straightened" else curves.stretched
+    return lay(curves.as_curve(request.curve), framing, request.normal)
+
+
+def _lay_flat(volume: Volume, request: RenderRequest) -> Plane:
+    """Give the plane before it is zoomed; a `normal` makes the default plane an oblique one."""
     plane = request.plane or ("axial" if request.normal is None else "oblique")
     if isinstance(plane, Plane):
         _refuse(request, "a Plane", "at_mm", "index", "normal", "up", "center", "size")
@@ -98,7 +138,7 @@ def _check_verdict(volume: Volume, cut: Cut, resample: bool) -> None:
     verdict = volume.verdict
     if verdict.is_reformattable or (verdict.needs_resampling and resample):
         return
-    if cut.slab_mm == 0 and stored_slice(volume, cut.plane) is not None:
+    if cut.slab_mm == 0 and isinstance(cut.plane, Plane) and stored_slice(volume, cut.plane) is not None:
         return
     if verdict.needs_resampling:
         raise NotReformattable(f"{verdict}; pass resample=True (--resample) to interpolate across these slices")

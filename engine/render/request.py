@@ -14,19 +14,22 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from ...errors import InvalidArgument
+from .curve import as_curve
 from .formats import FORMATS, check_quality
 from .picture import MAX_SIDE
 from .planes import Plane
 from .transfer import TransferChoice, TransferFunction, chosen_transfer
-from .view import MOST_ZOOM, ClipPlane, View, check_view
+from .view import ClipPlane, View, check_view
 from .window import Window, WindowChoice, chosen_window
 
 Triple = tuple[float, float, float]
 
 PRINCIPAL_PLANES = ("axial", "coronal", "sagittal")
-PLANE_NAMES = (*PRINCIPAL_PLANES, "oblique", "acquired")
-Mode = Literal["max", "min", "mean"]
-Interpolation = Literal["trilinear", "nearest"]
+CURVED_PLANES = ("straightened", "stretched")
+PLANE_NAMES = (*PRINCIPAL_PLANES, "oblique", "acquired", *CURVED_PLANES)
+Mode = Literal["max", "min", "mean", "weighted"]
+Interpolation = Literal["trilinear", "nearest", "cubic"]
+MAX_ZOOM = 1000
 MODES = get_args(Mode)
 INTERPOLATIONS = get_args(Interpolation)
 MOST_CLIP_PLANES = 16
@@ -49,17 +52,28 @@ class RenderRequest:
     frame: int | None = None
     """Frame of that instance, from 1 as the standard counts; None: its first."""
     plane: str | Plane | None = None
-    """One of `PLANE_NAMES`, or a `Plane`; None: oblique where there is a normal, axial in a volume, else acquired."""
+    """One of `PLANE_NAMES`, or a `Plane`; None: straightened where there is a curve, oblique where there is a normal,
+    axial in a volume, else acquired."""
     at_mm: float | None = None
     """Patient coordinate (LPS) of a principal plane."""
     index: int | None = None
     """Slice of the plane's axis, or stored frame, from 0; negative from the end."""
     normal: Triple | None = None
-    """Of an oblique plane, in patient space (LPS), away from the viewer."""
+    """Of an oblique plane, in patient space (LPS), away from the viewer; of a curved one, how it is looked at."""
     up: Triple | None = None
     """What is on top in an oblique plane."""
     center: Triple | None = None
     """A patient position, mm, in the middle of an oblique plane."""
+    curve: tuple[Triple, ...] | None = None
+    """Patient positions, mm, through which a curved plane goes."""
+    width_mm: float | None = None
+    """How far a straightened picture reaches across its curve, and a stretched one beyond it on both sides together."""
+    zoom: float = 1.0
+    """How much larger the picture is shown, about its middle; 1 fits the whole volume in."""
+    pan_mm: tuple[float, float] = (0.0, 0.0)
+    """How far it is moved to the right and down, once it is zoomed and turned."""
+    rotate_deg: float = 0.0
+    """How far it is turned clockwise about its middle, 0 up to 360."""
     slab_mm: float = 0.0
     """Thickness that is gathered by `mode`, the plane in its middle."""
     mode: Mode = "max"
@@ -72,8 +86,6 @@ class RenderRequest:
     """From where the whole volume is seen along parallel rays, instead of a plane: see `view.View`."""
     transfer: TransferChoice | None = None
     """What its values show, for layers of colour; with a view and without this, `mode` is what a ray gathers."""
-    zoom: float = 1.0
-    """Of a view: 1 fits the whole volume in."""
     clip_mm: tuple[float, ...] | None = None
     """Of a view: the box that is seen, least x, y, z and greatest x, y, z in patient space."""
     clip_planes: tuple[ClipPlane, ...] = ()
@@ -108,13 +120,15 @@ class RenderRequest:
         if self.transfer is not None and self.view is None:
             object.__setattr__(self, "view", "anterior")
         if self.view is None:
-            given = [name for name in ("zoom", "clip_mm", "clip_planes") if getattr(self, name) != _DEFAULTS[name]]
+            given = [name for name in ("clip_mm", "clip_planes") if getattr(self, name) != _DEFAULTS[name]]
             if given:
                 raise InvalidArgument(f"{', '.join(given)}: only a view has that; add view, such as anterior")
         else:
-            given = [name for name in ("plane", "at_mm", "index", "normal") if getattr(self, name) is not None]
+            given = [name for name in _OF_PLANES if getattr(self, name) != _DEFAULTS[name]]
             if given:
                 raise InvalidArgument(f"a view takes no {', '.join(given)}: leave it out")
+            if self.mode == "weighted":
+                raise InvalidArgument("mode 'weighted' is of slabs: a view gathers max, min or mean")
         if self.transfer is None and self.background != _DEFAULTS["background"]:
             raise InvalidArgument("background is behind layers of colour: add transfer, such as bone")
 
@@ -198,6 +212,42 @@ def _parts(name: str, value: Any, count: int, example: str) -> Sequence[Any]:
     raise InvalidArgument(f"{name} {value!r}: give {count} numbers, such as {example}")
 
 
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    right, down = (_number(name, part) for part in _parts(name, value, 2, "10,-5"))
+    return right, down
+
+
+def _length(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if number <= 0:
+        raise InvalidArgument(f"{name} {number:g}: it is above 0")
+    return number
+
+
+def _zoom(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if not 1 / MAX_ZOOM <= number <= MAX_ZOOM:
+        raise InvalidArgument(f"{name} {number:g}: 1/{MAX_ZOOM} to {MAX_ZOOM} are possible")
+    return number
+
+
+def _turn(name: str, value: Any) -> float:
+    return _number(name, value) % 360.0
+
+
+def _curve(name: str, value: Any) -> tuple[Triple, ...]:
+    """Read points, or text with a point a line or between semicolons, its numbers between commas or blanks."""
+    if isinstance(value, str):
+        lines = (line.partition("#")[0].replace(",", " ").split() for line in value.replace(";", "\n").splitlines())
+        value = [line for line in lines if line]
+    try:
+        points = tuple(_triple(name, point) for point in value)
+    except TypeError:
+        raise InvalidArgument(f"{name} {value!r}: give points, such as 0,0,0;10,0,5") from None
+    as_curve(points)
+    return points
+
+
 def _triple(name: str, value: Any) -> Triple:
     x, y, z = (_number(name, part) for part in _parts(name, value, 3, "0,-1,0.5"))
     return x, y, z
@@ -266,13 +316,6 @@ def _transfer(name: str, value: Any) -> TransferFunction:
     return chosen_transfer(value)
 
 
-def _zoom(name: str, value: Any) -> float:
-    number = _number(name, value)
-    if not 1 / MOST_ZOOM <= number <= MOST_ZOOM:
-        raise InvalidArgument(f"{name} {number:g}: choose from {1 / MOST_ZOOM:g} to {MOST_ZOOM:g}")
-    return number
-
-
 def _box(name: str, value: Any) -> tuple[float, ...]:
     box = tuple(_number(name, part) for part in _parts(name, value, 6, "-50,-50,0,50,50,100"))
     if not all(low < high for low, high in zip(box[:3], box[3:], strict=True)):
@@ -315,13 +358,17 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "normal": _triple,
     "up": _triple,
     "center": _triple,
+    "curve": _curve,
+    "width_mm": _length,
+    "zoom": _zoom,
+    "pan_mm": _pair,
+    "rotate_deg": _turn,
     "slab_mm": _thickness,
     "mode": _one_of(*MODES),
     "interpolation": _one_of(*INTERPOLATIONS),
     "resample": _flag,
     "view": _view,
     "transfer": _transfer,
-    "zoom": _zoom,
     "clip_mm": _box,
     "clip_planes": _clip_planes,
     "background": _color,
@@ -333,4 +380,6 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 """How each field is read: a value of the field's type, or text that stands for it, is taken; else `InvalidArgument`."""
 
+_OF_PLANES = ("plane", "at_mm", "index", "normal", "curve", "width_mm")
+"""Fields for which a view has no use."""
 _DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RenderRequest)}

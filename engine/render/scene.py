@@ -21,7 +21,8 @@ from ...storage import pool
 from ..geometry import FloatArray, VolumeGeometry
 from ..volume import Level, Values, Volume
 from .planes import Plane
-from .sample import BoolArray, choose_level
+from .sample import choose_level
+from .sampling import BoolArray
 from .window import stored_dtype
 
 PART_BYTES = 256 << 20

@@ -37,7 +37,6 @@ ClipPlane: TypeAlias = tuple[float, float, float, float]
 """(a, b, c, d): what has a x + b y + c z < d, in patient mm, is clipped away."""
 
 DEFAULT_SIZE = (512, 512)
-MOST_ZOOM = 1000.0
 
 
 def sight(view: View) -> tuple[Triple, Triple | None]:
@@ -64,11 +63,14 @@ def lay_view(
     up: Triple | None = None,
     center: Triple | None = None,
     zoom: float = 1.0,
+    pan_mm: tuple[float, float] = (0.0, 0.0),
+    rotate_deg: float = 0.0,
     size: Size | None = None,
 ) -> Plane:
     """Lay the grid of pixels through which rays go: across the sight, through `center`, about the whole volume.
 
-    `center`, by default the middle of what is seen, is in the middle of the picture; `zoom` 1 fits the volume in.
+    `center`, by default the middle of what is seen, is in the middle of the picture; `zoom` 1 fits the volume in. It
+    is turned and moved as a plane is.
     Raises `InvalidArgument`.
     """
     direction, own_up = sight(view)
@@ -77,9 +79,9 @@ def lay_view(
     middle = np.asarray(fitted.origin_mm) + 0.5 * (fitted.columns - 1) * right + 0.5 * (fitted.rows - 1) * down
     if center is not None:
         middle = np.asarray(center, dtype=np.float64)
-    right, down = right / zoom, down / zoom
     origin = middle - 0.5 * (fitted.columns - 1) * right - 0.5 * (fitted.rows - 1) * down
-    return Plane(as_triple(origin), as_triple(right), as_triple(down), fitted.rows, fitted.columns)
+    seen = Plane(as_triple(origin), as_triple(right), as_triple(down), fitted.rows, fitted.columns)
+    return seen.adjusted(zoom, pan_mm, rotate_deg)
 
 
 def half_spaces(
