@@ -24,6 +24,7 @@ from .request import Interpolation, Mode
 from .window import Display, Window, stored_dtype
 
 BoolArray: TypeAlias = NDArray[np.bool_]
+Padding: TypeAlias = tuple[float, float] | float | None
 
 MAX_SAMPLES = 1 << 34
 """Most samples that one picture may cost (16384 × 16384 pixels, 64 deep): a bound on time, not a target."""
@@ -155,12 +156,17 @@ def _sampled(volume: Volume, level: Level, sampling: Sampling, cut: Cut, shown: 
     return _interpolated(values, start, sampling, cut, display), display
 
 
-def without_padding(values: Values, padding: int | None, display: Display) -> Values:
-    """Put a value that shows black where padding stands; nothing is copied where that is black already."""
-    if padding is None or display.is_black(padding):
+def without_padding(values: NDArray[Any], padding: Padding, display: Display) -> NDArray[Any]:
+    """Put a value that shows black where padding stands; nothing is copied where that is black already.
+
+    `padding` is one stored value, or the least and greatest of a range.
+    """
+    low, high = padding if isinstance(padding, tuple) else (padding, padding)
+    if low is None or high is None or (display.is_black(low) and display.is_black(high)):
         return values
     roomy = _roomy(values, display.black)
-    return np.where(values == padding, np.asarray(display.black, dtype=roomy.dtype), roomy)
+    is_padding = values == low if low == high else (values >= low) & (values <= high)
+    return np.where(is_padding, np.asarray(display.black, dtype=roomy.dtype), roomy)
 
 
 def _picture_corners(plane: Plane) -> FloatArray:
