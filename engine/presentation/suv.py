@@ -99,6 +99,8 @@ def _injection(tracer: pydicom.Dataset, scan: datetime) -> datetime:
 
 def _moment(date: object, time: object) -> datetime | None:
     digits = str(time or "").replace(":", "")
+    if not digits:
+        return None  # else a time of day that is not known would be midnight
     day = str(date or "").replace(".", "")
     try:
         whole = datetime.strptime(day + (digits[:6] + "000000")[:6], "%Y%m%d%H%M%S")

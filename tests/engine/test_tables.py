@@ -6,9 +6,9 @@ import io
 
 import numpy as np
 import pytest
-from filmless.engine.render.frame import render_frame
 from filmless.engine.presentation.header import read_softcopy
 from filmless.engine.presentation.softcopy import Softcopy
+from filmless.engine.render.frame import render_frame
 from filmless.engine.render.tables import Table, read_header, table_entries
 from filmless.errors import UnsupportedPixels
 from pydicom.dataset import Dataset, FileMetaDataset
