@@ -1,4 +1,4 @@
-"""From stored values to display values of 8 or 16 bits in one pass: rescale, VOI window or table, inversion.
+"""From stored values to display values of 8 or 16 bits in one pass: rescale, VOI window, inversion.
 
 The three VOI functions of PS3.3 C.11.2.1.2 and C.11.2.1.3 are all a function of one number that is linear in
 the stored value, so rescale, window and inversion fold into `(stored - pivot) * gain + offset`. The pivot is
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument, InvalidWindow
+from ..errors import InvalidWindow
 from .arguments import GRAY, STORED, Array, check_array, finite_number, forbid_overlap, prepare_out
 from .jit import inlined, kernel
 
@@ -120,39 +120,6 @@ def window_sigmoid(
     return gray
 
 
-def window_table(
-    stored: Array,
-    table: Gray,
-    first_mapped: float,
-    *,
-    slope: float = 1.0,
-    intercept: float = 0.0,
-    invert: bool = False,
-    out: Gray | None = None,
-) -> Gray:
-    """Map stored values to display values by a VOI LUT already scaled to 8 bits (PS3.3 C.11.2.1.1).
-
-    `table` is uint8 (entries,), its first entry for the rescaled value `first_mapped`; values below it take
-    the first entry, values past the end the last. Rescaled values between two entries take the nearer one.
-    NaN becomes 0.
-    Raises `InvalidArgument` for an empty table and for what else cannot be used.
-    """
-    values = check_array("stored", stored, STORED)
-    entries = check_array("table", table, GRAY, 1)
-    if entries.size == 0:
-        raise InvalidArgument("table is empty: pass at least one entry")
-    gray = prepare_out(out, values.shape, np.uint8)
-    forbid_overlap(gray, values)
-    shift = finite_number("intercept", intercept) - finite_number("first_mapped", first_mapped)
-    line = (finite_number("slope", slope), shift, 255 - entries if invert else entries.copy())
-    flat, flat_gray = values.reshape(-1), gray.reshape(-1)
-    if values.dtype.itemsize <= 2 and values.size > 1 << 8 * values.dtype.itemsize:
-        _look_up_stored(flat, *line, flat_gray)
-    else:
-        _look_up(flat, *line, flat_gray)
-    return gray
-
-
 def _prepare_gray(out: Gray | None, stored: Array) -> Gray:
     gray = prepare_out(out, stored.shape, np.uint8, DEPTHS)
     forbid_overlap(gray, stored)
@@ -243,30 +210,3 @@ def _power_of_two(exponent: Any) -> Any:
     series = series * rest + np.float32(0.6931471806)
     series = series * rest + np.float32(1.0)
     return series * np.int32(np.int32(whole + np.int32(127)) << np.int32(23)).view(np.float32)
-
-
-@kernel
-def _look_up(stored: Array, slope: float, shift: float, table: Gray, gray: Gray) -> None:
-    """Write the entry nearest to `slope * stored + shift`."""
-    for i in range(stored.size):
-        gray[i] = _entry(slope * np.float64(stored[i]) + shift, table)
-
-
-@kernel
-def _look_up_stored(stored: Array, slope: float, shift: float, table: Gray, gray: Gray) -> None:
-    """Do as `_look_up` through a table of all stored values: for more pixels than there are of these."""
-    width = 1 << 8 * stored.itemsize
-    composed = np.empty(width, np.uint8)
-    lowest = np.int64(np.iinfo(stored.dtype).min)
-    for i in range(width):
-        composed[i] = _entry(slope * np.float64(lowest + i) + shift, table)
-    for i in range(stored.size):
-        gray[i] = composed[np.int64(stored[i]) - lowest]
-
-
-@inlined
-def _entry(position: float, table: Gray) -> Any:
-    if np.isnan(position):
-        return np.uint8(0)
-    last = np.float64(table.size - 1)
-    return table[np.int64(max(0.0, min(last, position)) + 0.5)]

@@ -165,7 +165,8 @@ class TestShutters:
         assert np.array_equal(found.mask, mask)
 
     @pytest.mark.parametrize("attributes", [
-        {"ShutterShape": "ROUND"}, {"ShutterShape": "CIRCULAR"}, {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000},
+        {"ShutterShape": "ROUND"}, {"ShutterShape": "CIRCULAR"},
+        {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000},
         {"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": [1, 1, 2, 2]},
     ])  # fmt: skip
     def test_a_shutter_that_is_none_is_refused(self, attributes):
