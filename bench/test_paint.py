@@ -1,4 +1,4 @@
-"""Palette and YBR frames to RGB beside OpenCV, pydicom and NumPy, everyone on one thread; results are compared first."""
+"""Palette and YBR frames to RGB beside OpenCV, pydicom and NumPy, one thread each; results are compared first."""
 
 from __future__ import annotations
 
