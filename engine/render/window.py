@@ -41,7 +41,7 @@ class Window:
     @property
     def bounds(self) -> tuple[float, float]:
         """Modality values that show black and white, whatever the function."""
-        reach = 4.0 * self.width if self.function == "SIGMOID" else self.width
+        reach = 4.0 * self.width if self.function == "SIGMOID" else self.width / 2
         return self.center - reach, self.center + reach
 
 

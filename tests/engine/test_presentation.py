@@ -372,7 +372,7 @@ class TestStates:
 
         with pytest.raises(InvalidArgument, match="is not of frame 1"):
             series.render(filmless.RenderRequest(instance=other.SOPInstanceUID, presentation=STATE))
-        with pytest.raises(NotFound, match=r"no instance 1\.2\.3"):
+        with pytest.raises(NotFound, match=r"no instance '1\.2\.3'"):
             series.render(filmless.RenderRequest(instance=IMAGE, presentation="1.2.3"))
         with pytest.raises(UnsupportedPixels, match="CT Image Storage"):
             series.render(filmless.RenderRequest(instance=IMAGE, presentation=IMAGE))
@@ -565,3 +565,33 @@ class TestDisplayedArea:
     def test_an_impossible_area_is_refused(self, item):
         with pytest.raises(FilmlessError):
             DisplayedArea.read(item, (40, 60), (1.0, 1.0), 0, False)
+
+
+class TestWaiting:
+    """What is still in the inbox is seen as it will be once it is consolidated."""
+
+    def test_an_instance_in_the_inbox_looks_as_it_does_in_a_generation(self, tmp_path):
+        mask = some_mask(VALUES.shape)
+        made = windowed(raw=(VALUES | mask.astype(np.uint16) << 13).tobytes(), bits_stored=12)
+        add_overlay(made, mask)
+        made[0x60000100].value, made[0x60000102].value = 16, 13
+        del made[0x60003000]
+        state = grayscale_state(twelve_bits())
+        state.ImageRotation = 90
+        archive = filmless.open(tmp_path / "archive")
+        for number, data_set in enumerate((made, state)):
+            archive.receive(save(data_set, tmp_path / f"{number}.dcm"))
+        requests = [
+            filmless.RenderRequest(instance=IMAGE, presentation=uid, bits=bits)
+            for uid in (None, STATE)
+            for bits in (8, 16)
+        ]
+
+        waiting = [series_of(archive, made).render(request).pixels for request in requests]
+        archive.consolidate()
+        consolidated = [series_of(archive, made).render(request).pixels for request in requests]
+
+        assert (waiting[0][mask] == 255).all()
+        assert waiting[2].shape == VALUES.shape[::-1]
+        for before, after in zip(waiting, consolidated, strict=True):
+            assert np.array_equal(before, after)
