@@ -5,6 +5,7 @@
     - InvalidWindow                   a window width the VOI function does not allow
     - OutOfRange (IndexError)         a slice, voxel or level that is not there
   + NotReformattable (ValueError)     the verdict on a stack forbids what was asked
+  + NotQuantitative (ValueError)      no SUV follows from what the header says
   + BadSources                        instances that must be left out of a generation, and why
   + Unproven (RuntimeError)            a generation written that does not give back what was received
   + NotFound (LookupError)            no such archive, series, stack or instance
@@ -44,6 +45,10 @@ class OutOfRange(InvalidArgument, IndexError):
 
 class NotReformattable(FilmlessError, ValueError):
     """The verdict on a stack forbids the plane that was asked for; the message says what to ask instead."""
+
+
+class NotQuantitative(FilmlessError, ValueError):
+    """The header does not allow values in the unit that was asked for; the message says what is missing."""
 
 
 class BadSources(FilmlessError):

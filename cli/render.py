@@ -93,9 +93,25 @@ def render_picture(
     background: Annotated[
         str | None, typer.Option(metavar="RED,GREEN,BLUE", help="Behind the colours of a view, 0 to 255.")
     ] = None,
-    window: Annotated[str | None, typer.Option(metavar="CENTER,WIDTH", help="Window, in modality units.")] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CENTER,WIDTH|NAME", help="Window, in modality units; or its name in the header, or auto."
+        ),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help=f"Window by name: {', '.join(PRESETS)}.")] = None,
     size: Annotated[str | None, typer.Option(metavar="W,H", help="Pixels across and down.")] = None,
+    bits: Annotated[int, typer.Option(help="8, or 16 for grey in a PNG.")] = 8,
+    suv: Annotated[bool, typer.Option("--suv", help="PET as SUV by body weight; windows are in SUV then.")] = False,
+    overlays: Annotated[bool, typer.Option(help="Draw overlays, and a presentation state's annotations.")] = True,
+    shutters: Annotated[bool, typer.Option(help="Hide what display shutters hide.")] = True,
+    srgb: Annotated[bool, typer.Option("--srgb", help="Apply the image's ICC profile, for sRGB displays.")] = False,
+    presentation: Annotated[
+        str | None, typer.Option(metavar="UID", help="Presentation state to see a frame through (with --instance).")
+    ] = None,
+    screen_mm: Annotated[
+        float | None, typer.Option(metavar="MM", help="Of a screen's pixel, for states of true size.")
+    ] = None,
     annotate: Annotated[bool, typer.Option("--annotate", help="Draw the edge letters (R, L, A, P, H, F).")] = False,
     resample: Annotated[bool, typer.Option("--resample", help="Interpolate between uneven slices.")] = False,
     instance: Annotated[
@@ -137,6 +153,13 @@ def render_picture(
             "background": background,
             "window": window or preset,
             "size": size,
+            "bits": bits,
+            "suv": suv,
+            "overlays": overlays,
+            "shutters": shutters,
+            "srgb": srgb,
+            "presentation": presentation,
+            "screen_mm": screen_mm,
             "annotate": annotate,
             "format": format_of(output),
             "quality": quality,

@@ -217,7 +217,8 @@ class Archive:
         waiting = [self._waiting(instance) for instance in rows if instance.place == INBOX]
         if published is None and not waiting:
             raise Superseded(f"series {row.series_uid} was consolidated; open it again")
-        return Series(published, row, waiting, self._home.inbox_folder(row.series_uid))
+        inbox = self._home.inbox_folder(row.series_uid)
+        return Series(published, row, waiting, inbox, lambda sop_instance_uid: self.instance(sop_instance_uid).read())
 
     def set_aside(self) -> list[SetAside]:
         """Give what is in quarantine, and why, oldest first; notes that cannot be read are left to `verify`."""

@@ -130,8 +130,8 @@ class Instance:
     """LINEAR, LINEAR_EXACT or SIGMOID (0028,1056)."""
     rescale_type: str = ""
     """Unit of the modality LUT's output: HU, BQML, …; "" where unknown."""
-    has_tables: bool = False
-    """Whether there is a Modality LUT Sequence (0028,3000) or VOI LUT Sequence (0028,3010)."""
+    is_plain: bool = True
+    """Whether rescale, window and padding value are all that the header says of how its frames are to be seen."""
     padding_value: int | None = None
     """Pixel Padding Value (0028,0120)."""
 

@@ -133,7 +133,7 @@ def _read_instance(part: Part10) -> Instance:
         frames=None if pixels is None else _read_frames(data_set, pixels.frames),
         voi_function=_meaning(data_set, 0x00281056, 0x00289132) or "LINEAR",
         rescale_type=_meaning(data_set, 0x00281054, 0x00289145),
-        has_tables=0x00283000 in data_set or 0x00283010 in data_set,
+        is_plain=_is_plain(data_set),
         padding_value=_padding_value(data_set, pixels),
     )
 
@@ -358,6 +358,27 @@ def _meaning(data_set: DataSet, tag: int, macro: int) -> str:
         return text
     item = shared_macro(data_set, macro)
     return "" if item is None else item.text(tag)
+
+
+_OF_DISPLAY = (
+    0x00181600,  # Shutter Shape
+    0x00280121,  # Pixel Padding Range Limit
+    0x00281101,  # Red Palette Color Lookup Table Descriptor
+    0x00282000,  # ICC Profile
+    0x00283000,  # Modality LUT Sequence
+    0x00283010,  # VOI LUT Sequence
+    0x00480105,  # Optical Path Sequence, with ICC profiles
+    SHARED_GROUPS,
+    PER_FRAME_GROUPS,
+)
+_OVERLAY_ROWS = range(0x60000010, 0x60200010, 0x20000)
+_PRESENTATION_LUT_SHAPE = 0x20500020
+
+
+def _is_plain(data_set: DataSet) -> bool:
+    """Whether rescale, window and padding value are all that the header says of how its frames are to be seen."""
+    is_inverse = data_set.text(_PRESENTATION_LUT_SHAPE) == "INVERSE"
+    return not is_inverse and not any(tag in data_set for tag in (*_OF_DISPLAY, *_OVERLAY_ROWS))
 
 
 def _padding_value(data_set: DataSet, pixels: PixelDescription | None) -> int | None:

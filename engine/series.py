@@ -14,8 +14,9 @@ from ..storage.manifest import Manifest
 from ..storage.published import Published
 from ..storage.store.place import Place
 from .packing import Bytes
+from .presentation.state import PresentationState
 from .rebuild import Rebuilder
-from .render.answer import answer, etag
+from .render.answer import answer, etag, state_of
 from .render.picture import Image
 from .render.request import RenderRequest
 from .report import Progress, no_progress
@@ -24,15 +25,24 @@ from .stored_instance import WaitingInstance, waiting_picture
 from .verify import find_damage
 from .volume import Volume
 
+FindInstance = Callable[[str], bytes]
+"""Gives the file of an instance of the archive, by SOP Instance UID; raises `NotFound`."""
+
 
 class Series:
     """One series: its current generation, which stays as it is while newer ones come, and what waits in the inbox."""
 
     def __init__(
-        self, published: Published | None, row: SeriesRow, waiting: Sequence[WaitingInstance] = (), inbox: Path = Path()
+        self,
+        published: Published | None,
+        row: SeriesRow,
+        waiting: Sequence[WaitingInstance] = (),
+        inbox: Path = Path(),
+        find_instance: FindInstance | None = None,
     ) -> None:
         self._published, self._inbox = published, inbox
         self._waiting = {instance.row.sop_uid: instance for instance in waiting}
+        self._find_instance = find_instance or self.instance
         self.row = row
         """What the index says of it: identity, counts, sizes."""
 
@@ -109,7 +119,7 @@ class Series:
     def render(self, request: RenderRequest) -> Image:
         """Make the picture that a request describes; raises `NotFound`, `NotReformattable`, `InvalidArgument`."""
         if request.instance in self._waiting:
-            return waiting_picture(self._waiting[request.instance], request)
+            return waiting_picture(self._waiting[request.instance], request, state_of(self, request))
         return answer(self, request)
 
     def render_all(self, requests: Iterable[RenderRequest]) -> list[Image]:
@@ -118,6 +128,13 @@ class Series:
         Raises as `render` does, at the first picture that cannot be made.
         """
         return [self.render(request) for request in requests]
+
+    def presentation_state(self, sop_instance_uid: str) -> PresentationState:
+        """Give a presentation state that the archive holds, in whichever series.
+
+        Raises `NotFound`, and `UnsupportedPixels` for an instance that is none, or of a kind that cannot be applied.
+        """
+        return PresentationState.read(self._find_instance(sop_instance_uid))
 
     def etag(self, request: RenderRequest) -> str:
         """Give what names the picture's bytes for ever: equal requests of one generation have the same one."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
+from io import BytesIO
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument, NotReformattable, UnsupportedPixels
@@ -15,14 +17,20 @@ from ..storage.published import Published
 from .decode import decode_frame
 from .geometry import Verdict, VolumeGeometry
 from .packing import Packing
-from .render.frame import render_frame
-from .render.palette import read_palette
+from .presentation.header import read_softcopy
+from .presentation.show import Frame, Look, show
+from .presentation.softcopy import Softcopy
+from .presentation.suv import UNIT, suv_factor
 from .render.picture import Image
-from .render.tables import read_tables
-from .render.window import WindowChoice
+from .render.tables import read_header
+from .render.window import WindowChoice, header_window, preset_called
 from .transfer_syntax import TRANSFER_SYNTAXES
 from .video import decode_video_frame
 from .volume import Box, LevelArray, Volume
+
+_KEPT_HEADERS = 32
+_KEPT_SOFTCOPIES = 1024
+"""A pipeline without tables is a hundred bytes or so; one with tables may be some 100 kB."""
 
 
 class Stack:
@@ -32,9 +40,12 @@ class Stack:
         self._published, self._number = published, number
         self.record: StackRecord = published.manifest.stacks[number]
         self.verdict = Verdict.from_json(self.record.meaning["verdict"])
+        # Headers are read where the manifest does not say all; the next frame, and the next window, find them here.
+        self._header_of = lru_cache(_KEPT_HEADERS)(self._read_header)
+        self._softcopy = lru_cache(_KEPT_SOFTCOPIES)(self._read_softcopy)
         geometry = self.record.meaning["geometry"]
         self.geometry = VolumeGeometry.from_json(geometry) if geometry else None
-        self._volumes: dict[int, Volume] = {}
+        self._volumes: dict[tuple[int, bool], Volume] = {}
 
     def __repr__(self) -> str:
         return f"<Stack {self.record.name}: {self.record.meaning['summary']}>"
@@ -80,36 +91,43 @@ class Stack:
         assert pixels is not None
         return Packing.from_json(pixels)
 
-    def volume(self, time: int = 0) -> Volume:
+    def volume(self, time: int = 0, *, suv: bool = False) -> Volume:
         """Give the volume at one time point; frames that are no volume are one slice each.
 
-        Raises `NotReformattable` for colour.
+        With `suv` the values of PET are SUV by body weight. Raises `NotReformattable` for colour, and
+        `NotQuantitative` where the header allows no SUV.
         """
         if not 0 <= time < self.times:
             raise InvalidArgument(f"time {time}: the stack has {self.times}, counted from 0")
         if not self.is_gray:
             raise NotReformattable("these frames are in colour: only single frames can be shown, by index")
-        if time not in self._volumes:
-            self._volumes[time] = self._volume(time)
-        return self._volumes[time]
+        if (time, suv) not in self._volumes:
+            self._volumes[time, suv] = self._make_volume(time, suv=suv)
+        return self._volumes[time, suv]
 
-    def _volume(self, time: int) -> Volume:
+    def _make_volume(self, time: int, *, suv: bool) -> Volume:
         meaning, slices = self.record.meaning, self.record.shape[1]
         rescale = np.array(meaning["rescale"], dtype=np.float64)
         if len(rescale) > 1:
             rescale = rescale[time * slices : (time + 1) * slices]
+        # Windows made slice by slice: the outermost slices hold little of the body.
+        window, function = self._window(time * slices + slices // 2), meaning["voi_function"]
+        if suv:
+            factor = self.suv_factor(time * slices)
+            rescale = rescale * factor
+            window = None if window is None else (window[0] * factor, window[1] * factor)
+            function = "SIGMOID" if function == "SIGMOID" else "LINEAR_EXACT"
         return Volume(
             self._levels(time),
             [level.factors_zyx for level in self.record.levels] or [(1, 1, 1)],
             self.geometry,
             self.verdict,
             rescale=rescale,
-            # Windows made slice by slice: the outermost slices hold little of the body.
-            window=self._window(time * slices + slices // 2),
-            voi_function=meaning["voi_function"],
+            window=window,
+            voi_function=function,
             photometric_interpretation=meaning["photometric_interpretation"],
             padding_value=meaning["padding_value"],
-            rescale_type=meaning["rescale_type"],
+            rescale_type=UNIT if suv else meaning["rescale_type"],
         )
 
     def _levels(self, time: int) -> list[LevelArray]:
@@ -165,12 +183,6 @@ class Stack:
         decoded = decode_frame(codestream, description, uid)
         return decoded.values, decoded.photometric_interpretation
 
-    def _header(self, index: int) -> bytes:
-        """Give the header of a frame's instance, with the pixels after it where the file was kept whole."""
-        instance = self.record.frames[index][0]
-        is_whole = self._published.manifest.instances[instance].source == "whole"
-        return self._published.codestream(instance) if is_whole else self._published.header(instance)
-
     def _window(self, index: int) -> tuple[float, float] | None:
         """Give center and width of the window that the header names for a frame."""
         windows = self.record.meaning["windows"]
@@ -178,25 +190,71 @@ class Stack:
         return (window[0], window[1]) if window else None
 
     def picture(self, index: int = 0, *, window: WindowChoice = None) -> Image:
-        """Make a picture of one frame as it is stored, grey or colour."""
+        """Make a picture of one frame as it is stored, grey or colour, with its overlays and shutters."""
+        return self.show(index, Look(window=window))
+
+    def show(self, index: int, look: Look) -> Image:
+        """Make a picture of one frame as `look` wants it; raises as `presentation.show` does."""
         values, photometric_interpretation = self._frame(index)
-        meaning, rescale = self.record.meaning, self.record.meaning["rescale"]
-        is_palette = photometric_interpretation == "PALETTE COLOR"
-        modality_table, voi_table = read_tables(self._header(index)) if meaning["has_tables"] else (None, None)
-        slope, intercept = rescale[index % len(self)] if len(rescale) > 1 else rescale[0]
-        return render_frame(
+        index %= len(self)
+        instance, number = self.record.frames[index]
+        is_plain = self._is_plain and photometric_interpretation != "PALETTE COLOR"
+        by_name = isinstance(look.window, str) and preset_called(look.window) is None
+        _, row_mm, column_mm = self.record.meaning["spacing_mm"]
+        frame = Frame(
             values,
-            photometric_interpretation=photometric_interpretation,
-            bits_stored=meaning["bits_stored"],
-            rescale=(slope, intercept),
-            window=window,
-            frame_window=self._window(index),
-            voi_function=meaning["voi_function"],
-            padding_value=meaning["padding_value"],
-            palette=read_palette(self._header(index)) if is_palette else None,
-            modality_table=modality_table,
-            voi_table=voi_table,
+            photometric_interpretation,
+            self._plain_softcopy(index) if is_plain and not by_name else self._softcopy(instance, number),
+            lambda: self._header_of(instance),
+            is_plain,
+            number,
+            self._published.manifest.instances[instance].sop_instance_uid,
+            lambda: self._native_pixels(instance, number),
+            (row_mm, column_mm),
         )
+        return show(frame, look)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether no header needs to be read to show a frame; archives of old do not say."""
+        return bool(self.record.meaning.get("is_plain", False))
+
+    def _plain_softcopy(self, index: int) -> Softcopy:
+        """Give the pipeline of a frame of which the manifest says all."""
+        meaning = self.record.meaning
+        rescale, window, padding = meaning["rescale"], self._window(index), meaning["padding_value"]
+        slope, intercept = rescale[index] if len(rescale) > 1 else rescale[0]
+        shown = header_window(window, meaning["voi_function"])
+        return Softcopy(
+            rescale=(slope, intercept),
+            voi=() if shown is None else (("", shown),),
+            voi_function=meaning["voi_function"],
+            invert=meaning["photometric_interpretation"] == "MONOCHROME1",
+            padding=None if padding is None else (padding, padding),
+            bits_stored=meaning["bits_stored"],
+        )
+
+    def suv_factor(self, index: int = 0) -> float:
+        """Give what a frame's modality values are multiplied with to be SUVbw; raises `NotQuantitative`."""
+        return suv_factor(self._header_of(self.record.frames[index][0]))
+
+    def _read_header(self, instance: int) -> pydicom.Dataset:
+        """Read the header of an instance, with the pixels after it where the file was kept whole."""
+        is_whole = self._published.manifest.instances[instance].source == "whole"
+        return read_header(self._published.codestream(instance) if is_whole else self._published.header(instance))
+
+    def _read_softcopy(self, instance: int, frame: int) -> Softcopy:
+        return read_softcopy(self._header_of(instance), frame)
+
+    def _native_pixels(self, instance: int, frame: int) -> bytes | None:
+        """Give the bytes of a frame as the file has them, where it was kept whole: what is not stored in stacks."""
+        record = self._published.manifest.instances[instance]
+        if record.source != "whole" or record.pixels is None:
+            return None
+        file = pydicom.dcmread(BytesIO(self._published.codestream(instance)), force=True)
+        frame_bytes = -(-Packing.from_json(record.pixels).description.frame_bits // 8)
+        pixels = bytes(file.PixelData)[frame * frame_bytes : (frame + 1) * frame_bytes]
+        return pixels if len(pixels) == frame_bytes else None
 
 
 class _DecodedLevel:

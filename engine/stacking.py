@@ -35,8 +35,8 @@ class StackPlan:
     description: PixelDescription
     first: Instance
     """The instance of the first frame; it stands for the others where a fact is one a stack."""
-    has_tables: bool
-    """Whether some instance has its modality LUT or VOI LUT as a table."""
+    is_plain: bool
+    """Whether no instance says more of how its frames are to be seen than rescale, window and padding value."""
     is_expanded: bool
     """Whether stored values are written as a pyramid, or frames stay codestreams, decoded on demand."""
 
@@ -105,7 +105,7 @@ class StackPlan:
             "photometric_interpretation": self.description.photometric_interpretation,
             "bits_stored": self.description.bits_stored,
             "padding_value": first.padding_value,
-            "has_tables": self.has_tables,
+            "is_plain": self.is_plain,
             "spacing_mm": list(self.spacing_mm_zyx),
             "labels": self.has_labels,
         }
@@ -173,8 +173,8 @@ def _plan_group(instances: Sequence[Instance], numbers: list[int], undecodable: 
             is_native = not _is_encapsulated(first)
             is_worth_it = part.verdict.is_volume and first.pixels.frame_bytes <= EXPANDED_FRAME_BYTES
             is_expanded = bool(is_decodable) and (is_native or is_worth_it)
-            has_tables = any(instances[number].has_tables for number, _ in chosen)
-            plans.append(StackPlan(chosen, part, take(table, rows), first.pixels, first, has_tables, is_expanded))
+            is_plain = all(instances[number].is_plain for number, _ in chosen)
+            plans.append(StackPlan(chosen, part, take(table, rows), first.pixels, first, is_plain, is_expanded))
     return plans
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 
 from ..errors import Damaged, Incomplete, InvalidArgument, NotFound, OutOfRange
@@ -22,12 +23,14 @@ from .instance import Instance
 from .loading import Loaded, Received, load
 from .packing import Bytes
 from .parse import HEAD_BYTES, HEAD_GROWTH, parse_head
+from .presentation.header import read_softcopy
+from .presentation.show import Frame, Look, show
+from .presentation.state import PresentationState
 from .rebuild import Rebuilder
-from .render.frame import render_frame
-from .render.palette import read_palette
+from .render.answer import look_of, sized
 from .render.picture import Image
 from .render.request import RenderRequest
-from .render.tables import read_tables
+from .render.tables import read_header
 from .render.window import WindowChoice
 
 if TYPE_CHECKING:
@@ -145,27 +148,35 @@ class WaitingInstance:
 
     def picture(self, number: int = 0, *, window: WindowChoice = None) -> Image:
         """Make a picture of a frame as it is stored."""
-        (values, photometric_interpretation), instance = self._decoded(number), self._loaded.instance
-        table, pixels = instance.frames, instance.pixels
-        assert table is not None
-        assert pixels is not None
-        is_palette = photometric_interpretation == "PALETTE COLOR"
-        modality_table, voi_table = read_tables(bytes(self._loaded.data)) if instance.has_tables else (None, None)
-        center, width = table.window[number].tolist()
-        slope, intercept = table.rescale[number].tolist()
-        return render_frame(
+        return self.show(number, Look(window=window))
+
+    def show(self, number: int, look: Look) -> Image:
+        """Make a picture of a frame, from 0, as `look` wants it; raises as `presentation.show` does."""
+        values, photometric_interpretation = self._decoded(number)
+        softcopy = read_softcopy(self._header, number)
+        frame = Frame(
             values,
-            photometric_interpretation=photometric_interpretation,
-            bits_stored=pixels.bits_stored,
-            rescale=(slope, intercept),
-            window=window,
-            frame_window=(center, width) if np.isfinite(center + width) else None,
-            voi_function=instance.voi_function,
-            padding_value=instance.padding_value,
-            palette=read_palette(bytes(self._loaded.data)) if is_palette else None,
-            modality_table=modality_table,
-            voi_table=voi_table,
+            photometric_interpretation,
+            softcopy,
+            lambda: self._header,
+            self._loaded.instance.is_plain,
+            number,
+            self.row.sop_uid,
+            lambda: self._native_pixels(number),
+            self.spacing_mm(number),
         )
+        return show(frame, look)
+
+    @cached_property
+    def _header(self) -> pydicom.Dataset:
+        return read_header(bytes(self._loaded.data))
+
+    def _native_pixels(self, number: int) -> bytes | None:
+        pixels = self._loaded.instance.pixels
+        if pixels is None or self._loaded.fragments:
+            return None
+        frame_bytes = -(-pixels.frame_bits // 8)
+        return bytes(self._loaded.pixels[number * frame_bytes : (number + 1) * frame_bytes])
 
 
 class ConsolidatedInstance:
@@ -241,10 +252,9 @@ class _InMemory:
         return self._data
 
 
-def waiting_picture(instance: WaitingInstance, request: RenderRequest) -> Image:
+def waiting_picture(instance: WaitingInstance, request: RenderRequest, state: PresentationState | None) -> Image:
     """Answer a request for a frame of an instance that waits; only single frames can be had of it."""
     if request.frame is not None and request.frame < 1:
         raise InvalidArgument("frame is counted from 1")
     number = (request.frame or 1) - 1
-    picture = instance.picture(number, window=request.window).with_square_pixels(*instance.spacing_mm(number))
-    return picture if request.size is None else picture.fitted(request.size)
+    return sized(instance.show(number, look_of(request, state)), request, instance.spacing_mm(number))

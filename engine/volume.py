@@ -267,9 +267,11 @@ class Volume:
     @cached_property
     def own_window(self) -> Window:
         """The window to use when none is asked for: the header's, or one found from the values."""
-        return header_window(self.window, self.voi_function) or self._robust_window()
+        return header_window(self.window, self.voi_function) or self.robust_window
 
-    def _robust_window(self) -> Window:
+    @cached_property
+    def robust_window(self) -> Window:
+        """The window that holds nearly all values, found on the coarsest level."""
         coarsest = self.level(-1)
         chosen = np.unique(np.linspace(0, len(coarsest) - 1, min(len(coarsest), AUTOMATIC_SLICES)).astype(int))
         rescale = self.rescale[np.minimum(chosen * coarsest.factors_zyx[0], self.shape[0] - 1)]

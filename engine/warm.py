@@ -23,6 +23,7 @@ from ..kernels import elements, window
 from ..kernels.crc32c import crc32c
 from ..kernels.downsample import halve_mean, halve_mode
 from ..kernels.jit import count_specialisations
+from ..kernels.paint import look_up, rgb_from_ybr
 from ..kernels.reslice import reslice
 from ..kernels.sha256 import sha256_of_each
 from ..kernels.slab import project_slab
@@ -110,15 +111,18 @@ def _picture_jobs() -> Iterator[Job]:
             yield partial(project_slab, volume, *_PLANE, (1.0, 0.0, 0.0), 2, **options)
         yield partial(_window, volume[0])
     yield partial(reslice, np.zeros((4, 4, 4), np.uint8), *_PLANE, shape=(4, 4), interpolation="nearest")
+    yield partial(rgb_from_ybr, np.zeros((1, 1, 3), np.uint8))
 
 
 def _window(plane: Values) -> None:
     window.window_linear(plane, 40, 400)
     window.window_sigmoid(plane, 40, 400)
-    table = np.zeros(16, np.uint8)
-    window.window_table(plane, table, 0)
-    if plane.itemsize <= 2:  # more values than the type has: the table is composed
-        window.window_table(np.zeros((1 << 8 * plane.itemsize) + 1, plane.dtype), table, 0)
+    deep = np.empty(plane.shape, np.uint16)
+    window.window_linear(plane, 40, 400, out=deep)
+    window.window_sigmoid(plane, 40, 400, out=deep)
+    if plane.dtype.kind != "f":
+        for table in (np.zeros(2, np.uint8), np.zeros(2, np.uint16), np.zeros((2, 3), np.uint8)):
+            look_up(plane, table)
 
 
 def _pyramid_jobs() -> Iterator[Job]:

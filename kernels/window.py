@@ -1,4 +1,4 @@
-"""From stored values to 8-bit display values in one pass: rescale, VOI window or table, inversion.
+"""From stored values to display values of 8 or 16 bits in one pass: rescale, VOI window, inversion.
 
 The three VOI functions of PS3.3 C.11.2.1.2 and C.11.2.1.3 are all a function of one number that is linear in
 the stored value, so rescale, window and inversion fold into `(stored - pivot) * gain + offset`. The pivot is
@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument, InvalidWindow
+from ..errors import InvalidWindow
 from .arguments import GRAY, STORED, Array, check_array, finite_number, forbid_overlap, prepare_out
 from .jit import inlined, kernel
 
-Gray = NDArray[np.uint8]
+Gray = NDArray[Any]
+"""Display values: uint8, or uint16 where the caller asks by passing such an `out`."""
 
-WHITE = 255.0
+DEPTHS = GRAY | {np.dtype(np.uint16)}
 # Beyond this a float32 product could overflow; every result that far out is black or white anyway.
 LARGEST = 1e30
 SIGMOID_STEEPNESS = 4.0 / math.log(2.0)
@@ -63,14 +64,15 @@ def window_linear(
 
     With x = slope * stored + intercept: 0 where x <= center - 0.5 - (width-1)/2, 255 above center - 0.5 +
     (width-1)/2, linear between, rounded to the nearest. `invert` gives 255 less that. NaN becomes 0, inverted
-    or not. `stored` has any shape, int8 to uint32, float32 or float64; `out` the same shape, uint8.
+    or not. `stored` has any shape, int8 to uint32, float32 or float64; `out` the same shape, uint8, or uint16 for
+    display values 0..65535.
     Raises `InvalidWindow` if width < 1, `InvalidArgument` for what else cannot be used.
     """
     span = finite_number("width", width) - 1.0
     if span < 0.0:
         raise InvalidWindow(f"width is {width!r}: LINEAR needs at least 1 (PS3.3 C.11.2.1.2.1)")
     # A window of width 1 is a step, and the value on the step itself is black.
-    scale, middle = (WHITE / span, WHITE / 2) if span > 0.0 else (LARGEST, 0.0)
+    scale, middle = (1.0 / span, 0.5) if span > 0.0 else (LARGEST, 0.0)
     return _window_by_line(stored, center, scale, middle, (slope, intercept, invert), out, shift=-0.5)
 
 
@@ -89,8 +91,8 @@ def window_linear_exact(
     0 up to center - width/2, 255 from center + width/2, linear between; otherwise like `window_linear`.
     Raises `InvalidWindow` if width <= 0.
     """
-    scale = WHITE / _positive_width(width, "LINEAR_EXACT")
-    return _window_by_line(stored, center, scale, WHITE / 2, (slope, intercept, invert), out)
+    scale = 1.0 / _positive_width(width, "LINEAR_EXACT")
+    return _window_by_line(stored, center, scale, 0.5, (slope, intercept, invert), out)
 
 
 def window_sigmoid(
@@ -114,46 +116,18 @@ def window_sigmoid(
     slope, intercept = finite_number("slope", slope), finite_number("intercept", intercept)
     # 255 less a sigmoid is the mirrored sigmoid.
     ramp = _ramp(values.dtype, finite_number("center", center), -scale if invert else scale, 0.0, slope, intercept)
-    _map_sigmoid(values.reshape(-1), *ramp, gray.reshape(-1))
-    return gray
-
-
-def window_table(
-    stored: Array,
-    table: Gray,
-    first_mapped: float,
-    *,
-    slope: float = 1.0,
-    intercept: float = 0.0,
-    invert: bool = False,
-    out: Gray | None = None,
-) -> Gray:
-    """Map stored values to display values by a VOI LUT already scaled to 8 bits (PS3.3 C.11.2.1.1).
-
-    `table` is uint8 (entries,), its first entry for the rescaled value `first_mapped`; values below it take
-    the first entry, values past the end the last. Rescaled values between two entries take the nearer one.
-    NaN becomes 0.
-    Raises `InvalidArgument` for an empty table and for what else cannot be used.
-    """
-    values = check_array("stored", stored, STORED)
-    entries = check_array("table", table, GRAY, 1)
-    if entries.size == 0:
-        raise InvalidArgument("table is empty: pass at least one entry")
-    gray = _prepare_gray(out, values)
-    shift = finite_number("intercept", intercept) - finite_number("first_mapped", first_mapped)
-    line = (finite_number("slope", slope), shift, 255 - entries if invert else entries.copy())
-    flat, flat_gray = values.reshape(-1), gray.reshape(-1)
-    if values.dtype.itemsize <= 2 and values.size > 1 << 8 * values.dtype.itemsize:
-        _look_up_stored(flat, *line, flat_gray)
-    else:
-        _look_up(flat, *line, flat_gray)
+    _map_sigmoid(values.reshape(-1), *ramp, np.float32(_white(gray)), gray.reshape(-1))
     return gray
 
 
 def _prepare_gray(out: Gray | None, stored: Array) -> Gray:
-    gray = prepare_out(out, stored.shape, np.uint8, GRAY)
+    gray = prepare_out(out, stored.shape, np.uint8, DEPTHS)
     forbid_overlap(gray, stored)
     return gray
+
+
+def _white(gray: Gray) -> float:
+    return 255.0 if gray.dtype == np.uint8 else 65535.0
 
 
 def _positive_width(width: float, function: str) -> float:
@@ -175,11 +149,13 @@ def _window_by_line(
     values = check_array("stored", stored, STORED)
     gray = _prepare_gray(out, values)
     slope, intercept = finite_number("slope", presentation[0]), finite_number("intercept", presentation[1])
+    white = _white(gray)
+    scale, middle = scale * white, middle * white
     if presentation[2]:
-        scale, middle = -scale, WHITE - middle
+        scale, middle = -scale, white - middle
     # The kernels truncate: the half makes that rounding.
     ramp = _ramp(values.dtype, finite_number("center", center) + shift, scale, middle + 0.5, slope, intercept)
-    _map_line(values.reshape(-1), *ramp, gray.reshape(-1))
+    _map_line(values.reshape(-1), *ramp, type(ramp.pivot)(white + 0.5), gray.reshape(-1))
     return gray
 
 
@@ -198,24 +174,24 @@ def _bounded(value: float) -> float:
 
 
 @kernel
-def _map_line(stored: Array, pivot: Any, gain: Any, offset: Any, gray: Gray) -> None:
-    """Write the line, cut to 0..255 and truncated; arithmetic in the type of `pivot`."""
+def _map_line(stored: Array, pivot: Any, gain: Any, offset: Any, white: Any, gray: Gray) -> None:
+    """Write the line, cut to 0..white and truncated; arithmetic in the type of `pivot`."""
     number = type(pivot)
-    black, white = number(0.0), number(255.5)
+    black = number(0.0)
     for i in range(stored.size):
         value = (number(stored[i]) - pivot) * gain + offset
         # In this order NaN becomes black, and LLVM sees a max and a min (with `if` it takes twice the time).
-        gray[i] = np.uint8(np.int32(min(max(black, value), white)))
+        gray[i] = np.int32(min(max(black, value), white))
 
 
 @kernel
-def _map_sigmoid(stored: Array, pivot: Any, gain: Any, offset: Any, gray: Gray) -> None:
-    """Write 255 / (1 + 2**line), rounded; at 20 and -20 that is black and white already."""
+def _map_sigmoid(stored: Array, pivot: Any, gain: Any, offset: Any, white: Any, gray: Gray) -> None:
+    """Write white / (1 + 2**line), rounded; at 20 and -20 that is black and white already."""
     number = type(pivot)
     for i in range(stored.size):
         exponent = (number(stored[i]) - pivot) * gain + offset
         bounded = max(np.float32(-20.0), min(np.float32(20.0), np.float32(exponent)))
-        gray[i] = np.uint8(np.int32(np.float32(WHITE) / (np.float32(1.0) + _power_of_two(bounded)) + np.float32(0.5)))
+        gray[i] = np.int32(white / (np.float32(1.0) + _power_of_two(bounded)) + np.float32(0.5))
 
 
 @inlined
@@ -234,30 +210,3 @@ def _power_of_two(exponent: Any) -> Any:
     series = series * rest + np.float32(0.6931471806)
     series = series * rest + np.float32(1.0)
     return series * np.int32(np.int32(whole + np.int32(127)) << np.int32(23)).view(np.float32)
-
-
-@kernel
-def _look_up(stored: Array, slope: float, shift: float, table: Gray, gray: Gray) -> None:
-    """Write the entry nearest to `slope * stored + shift`."""
-    for i in range(stored.size):
-        gray[i] = _entry(slope * np.float64(stored[i]) + shift, table)
-
-
-@kernel
-def _look_up_stored(stored: Array, slope: float, shift: float, table: Gray, gray: Gray) -> None:
-    """Do as `_look_up` through a table of all stored values: for more pixels than there are of these."""
-    width = 1 << 8 * stored.itemsize
-    composed = np.empty(width, np.uint8)
-    lowest = np.int64(np.iinfo(stored.dtype).min)
-    for i in range(width):
-        composed[i] = _entry(slope * np.float64(lowest + i) + shift, table)
-    for i in range(stored.size):
-        gray[i] = composed[np.int64(stored[i]) - lowest]
-
-
-@inlined
-def _entry(position: float, table: Gray) -> Any:
-    if np.isnan(position):
-        return np.uint8(0)
-    last = np.float64(table.size - 1)
-    return table[np.int64(max(0.0, min(last, position)) + 0.5)]

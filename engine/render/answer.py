@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from ...errors import InvalidArgument, NotFound, NotReformattable
+from ..presentation.show import Look
 from .annotate import with_edge_letters
 from .picture import Image, square_size
 from .planes import stored_plane
@@ -13,6 +14,7 @@ from .reformat import draw
 from .request import RenderRequest
 
 if TYPE_CHECKING:
+    from ..presentation.state import PresentationState
     from ..series import Series
     from ..stack import Stack
 
@@ -32,14 +34,25 @@ def answer(series: Series, request: RenderRequest) -> Image:
     """
     if request.instance is not None or request.frame is not None:
         stack, index = find_frame(series, request)
-        return _frame_picture(stack, index, request)
+        return _frame_picture(stack, index, request, state_of(series, request))
     stack = series.stack(request.stack)
     if not (stack.verdict.is_volume and stack.is_gray):
-        return _frame_picture(stack, request.index or 0, request)
-    volume = stack.volume(request.time)
+        return _frame_picture(stack, request.index or 0, request, state_of(series, request))
+    if request.presentation is not None:
+        raise InvalidArgument("a presentation state is of frames: name the instance, and the frame")
+    volume = stack.volume(request.time, suv=request.suv)
     if request.plane == "acquired" and request.size is None:
         request = request.but(size=square_size((volume.shape[1], volume.shape[2]), *volume.spacing_mm[1:]))
     return draw(volume, request)
+
+
+def state_of(series: Series, request: RenderRequest) -> PresentationState | None:
+    """Give the presentation state that a request names, or None; raises `NotFound`, `UnsupportedPixels`."""
+    if request.presentation is None:
+        return None
+    if request.annotate:
+        raise InvalidArgument("a presentation state may turn the picture: leave annotate out, no letters can be drawn")
+    return series.presentation_state(request.presentation)
 
 
 def etag(series: Series, request: RenderRequest) -> str:
@@ -73,13 +86,25 @@ def _refuse_for_frames(stack: Stack, request: RenderRequest) -> None:
     raise NotReformattable(f"{why}; only single frames can be shown, by index")
 
 
-def _frame_picture(stack: Stack, index: int, request: RenderRequest) -> Image:
+def look_of(request: RenderRequest, state: PresentationState | None) -> Look:
+    """Give what a request wants to see of a frame."""
+    names = ("window", "bits", "overlays", "shutters", "srgb", "suv", "size", "screen_mm")
+    return Look(state=state, **{name: getattr(request, name) for name in names})
+
+
+def sized(picture: Image, request: RenderRequest, spacing_mm: tuple[float, float]) -> Image:
+    """Give a frame's picture its physical aspect and the size asked for, unless a state's displayed area did."""
+    if request.presentation is not None:
+        return picture
+    picture = picture.with_square_pixels(*spacing_mm)
+    return picture if request.size is None else picture.fitted(request.size)
+
+
+def _frame_picture(stack: Stack, index: int, request: RenderRequest, state: PresentationState | None = None) -> Image:
     """Show one frame as it is stored, its physical aspect made right."""
     _refuse_for_frames(stack, request)
     _, row_mm, column_mm = stack.record.meaning["spacing_mm"]
-    picture = stack.picture(index, window=request.window).with_square_pixels(row_mm, column_mm)
-    if request.size is not None:
-        picture = picture.fitted(request.size)
+    picture = sized(stack.show(index, look_of(request, state)), request, (row_mm, column_mm))
     if not request.annotate:
         return picture
     if stack.geometry is None:

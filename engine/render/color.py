@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
+from ...kernels.arguments import INTEGERS
+from ...kernels.paint import look_up, rgb_from_ybr
+from ...kernels.window import window_linear_exact
 
 RGB_INTERPRETATIONS = ("RGB", "YBR_ICT", "YBR_RCT")
 """Decoders undo the component transforms of JPEG 2000, so these arrive as red, green, blue."""
@@ -32,14 +36,19 @@ class Palette:
         if len(lengths) != 1 or not min(lengths) or self.bits not in (8, 16):
             raise InvalidArgument("a palette has three tables of equal length, with entries of 8 or 16 bits")
 
-    def paint(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
-        """Give stored values (…) as RGB (…, 3); values beyond the tables take the nearest end."""
+    @cached_property
+    def colors(self) -> NDArray[np.uint8]:
+        """(entries, 3) red, green, blue of 8 bits."""
         entries = np.stack([self.red, self.green, self.blue], axis=-1).astype(np.uint16)
         # Some writers say 16 bits and fill only the low byte.
         if self.bits == 16 and entries.max() > 255:
             entries >>= 8
-        numbers = np.clip(stored.astype(np.int64) - self.first_mapped, 0, len(entries) - 1)
-        return entries.astype(np.uint8)[numbers]
+        return entries.astype(np.uint8)
+
+    def paint(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
+        """Give stored values (…) as RGB (…, 3); values beyond the tables take the nearest end."""
+        numbers = np.ascontiguousarray(stored, None if stored.dtype in INTEGERS else np.int32)
+        return look_up(numbers, self.colors, self.first_mapped)
 
 
 def rgb_from_color(samples: NDArray[Any], photometric_interpretation: str, bits_stored: int) -> NDArray[np.uint8]:
@@ -51,7 +60,7 @@ def rgb_from_color(samples: NDArray[Any], photometric_interpretation: str, bits_
         raise InvalidArgument(f"{photometric_interpretation} needs (rows, columns, 3), not {samples.shape}")
     bytes_ = _eight_bits(samples, bits_stored)
     if photometric_interpretation in YBR_INTERPRETATIONS:
-        return _rgb_from_ybr(bytes_)
+        return rgb_from_ybr(bytes_)
     if photometric_interpretation in RGB_INTERPRETATIONS:
         return bytes_
     raise InvalidArgument(f"photometric interpretation {photometric_interpretation!r} is not known here")
@@ -62,14 +71,5 @@ def _eight_bits(samples: NDArray[Any], bits_stored: int) -> NDArray[np.uint8]:
         return np.ascontiguousarray(samples)
     if samples.dtype.kind != "u" or not 1 <= bits_stored <= 8 * samples.dtype.itemsize:
         raise InvalidArgument(f"colour samples are unsigned integers, not {samples.dtype} of {bits_stored} bits")
-    white = (1 << bits_stored) - 1
-    scaled: NDArray[np.uint8] = np.rint(np.minimum(samples, white) * (255.0 / white)).astype(np.uint8)
-    return scaled
-
-
-def _rgb_from_ybr(ybr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Invert the YBR_FULL equations (PS3.3 C.7.6.3.1.2)."""
-    to_rgb = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], dtype=np.float32)
-    centered = ybr.astype(np.float32) - np.array([0.0, 128.0, 128.0], dtype=np.float32)
-    rgb: NDArray[np.uint8] = np.clip(np.rint(centered @ to_rgb), 0, 255).astype(np.uint8)
-    return rgb
+    white = float((1 << bits_stored) - 1)
+    return window_linear_exact(np.ascontiguousarray(samples), white / 2, white)

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from PIL import Image as PillowImage
 
 from ...errors import InvalidArgument
+from .color_profile import with_profile
 from .formats import encode_picture, format_of
 
 MAX_SIDE = 16384
@@ -33,6 +34,8 @@ class Image:
 
     pixels: NDArray[Any]
     """(rows, columns) grey, uint8 or uint16, or (rows, columns, 3) red, green, blue, uint8; read-only."""
+    icc_profile: bytes | None = None
+    """What defines the colours, where an image brought it; PNG and JPEG files carry it. None: as sRGB."""
 
     def __post_init__(self) -> None:
         is_color = self.pixels.ndim == 3 and self.pixels.shape[2] == 3
@@ -65,7 +68,7 @@ class Image:
         canvas = PillowImage.new(whole.mode, size)
         corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
         canvas.paste(whole.resize(inner, PillowImage.Resampling.BILINEAR), corner)
-        return Image(np.asarray(canvas))
+        return Image(np.asarray(canvas), self.icc_profile)
 
     def with_square_pixels(self, row_mm: float, column_mm: float) -> Image:
         """Give the picture with its physical aspect, for rows `row_mm` and columns `column_mm` apart.
@@ -76,14 +79,15 @@ class Image:
         if size is None:
             return self
         stretched = PillowImage.fromarray(self.pixels).resize(size, PillowImage.Resampling.BILINEAR)
-        return Image(np.asarray(stretched))
+        return Image(np.asarray(stretched), self.icc_profile)
 
     def encode(self, format: str = "png", quality: int = 90) -> bytes:  # noqa: A002  Pillow's own word
         """Give the bytes of a picture file: png, jpeg, webp or raw; `quality`, 1 to 100, is for the lossy ones.
 
         Raises `InvalidArgument` for another format or quality, and for 16 bits in a format that has none.
         """
-        return encode_picture(self.pixels, format, quality)
+        file = encode_picture(self.pixels, format, quality)
+        return file if self.icc_profile is None else with_profile(file, format, self.icc_profile)
 
     def save(self, path: str | Path, quality: int = 90) -> None:
         """Write a file of the format that the suffix names; raises `InvalidArgument` where it names none."""

@@ -20,7 +20,7 @@ from .picture import MAX_SIDE
 from .planes import Plane
 from .transfer import TransferChoice, TransferFunction, chosen_transfer
 from .view import ClipPlane, View, check_view
-from .window import Window, WindowChoice, chosen_window
+from .window import Window, WindowChoice, chosen_window, preset_called
 
 Triple = tuple[float, float, float]
 
@@ -93,7 +93,22 @@ class RenderRequest:
     background: tuple[int, int, int] = (0, 0, 0)
     """Of layers of colour: red, green, blue behind them."""
     window: WindowChoice = None
-    """A `Window`, (center, width), or a preset's name; None: what the image says."""
+    """A `Window`, (center, width), a preset's name, the name that an image's header gives one of its own windows,
+    or "auto" for nearly all of what the image holds; None: what the image says first."""
+    bits: int = 8
+    """Of a grey picture: 8 or 16."""
+    suv: bool = False
+    """Whether PET is meant as SUV by body weight (g/ml), windows included."""
+    overlays: bool = True
+    """Whether a frame's overlays, and a presentation state's annotations, are drawn."""
+    shutters: bool = True
+    """Whether a frame's display shutters hide what is outside them."""
+    srgb: bool = False
+    """Whether colours that an ICC profile defines are made those of an sRGB display; else the profile is kept."""
+    presentation: str | None = None
+    """SOP Instance UID of a presentation state that a frame is to be seen through."""
+    screen_mm: float | None = None
+    """Width and height of a screen's pixel, for presentation states that ask for true size."""
     size: tuple[int, int] | None = None
     """(columns, rows)."""
     annotate: bool = False
@@ -111,6 +126,10 @@ class RenderRequest:
         check_quality(self.quality)
         if self.frame is not None and self.frame < 1:
             raise InvalidArgument(f"frame {self.frame}: frames of an instance are counted from 1")
+        if self.bits not in (8, 16):
+            raise InvalidArgument(f"{self.bits} bits: a picture has 8 or 16")
+        if self.screen_mm is not None and self.screen_mm <= 0:
+            raise InvalidArgument(f"screen_mm {self.screen_mm:g}: a screen's pixel is more than 0 mm wide")
         if self.time < 0:
             raise InvalidArgument(f"time {self.time}: time points are counted from 0")
         self._check_view()
@@ -290,7 +309,8 @@ def _plane(name: str, value: Any) -> str | Plane:
 def _window(name: str, value: Any) -> WindowChoice:
     """Read a window; (center, width) stays so, for the image knows its VOI function."""
     if isinstance(value, str) and "," not in value:
-        return chosen_window(value, "LINEAR")
+        # An image may have a window of its own by that name: whether it has is told when the picture is made.
+        return preset_called(value) or value.strip()
     if isinstance(value, str):
         value = _parts(name, value, 2, "40,400")
     if isinstance(value, Window):
@@ -373,6 +393,13 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "clip_planes": _clip_planes,
     "background": _color,
     "window": _window,
+    "bits": _whole,
+    "suv": _flag,
+    "overlays": _flag,
+    "shutters": _flag,
+    "srgb": _flag,
+    "presentation": _text,
+    "screen_mm": _number,
     "size": _size,
     "annotate": _flag,
     "format": _one_of(*FORMATS),

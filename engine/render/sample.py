@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from .planes import Plane
 from .request import Interpolation, Mode
 from .sampling import Depth, Sampling, lay, slab_depth
 from .window import Display, Window, stored_dtype
+
+Padding: TypeAlias = tuple[float, float] | float | None
 
 MAX_SAMPLES = 1 << 34
 """Most samples that one picture may cost (16384 × 16384 pixels, 64 deep): a bound on time, not a target."""
@@ -148,12 +150,17 @@ def _sampled(work: Work, sampling: Sampling) -> tuple[NDArray[Any], Display]:
     return _interpolated(values, sampling.moved(np.array(start, np.float64)), work, display), display
 
 
-def without_padding(values: Values, padding: int | None, display: Display) -> Values:
-    """Put a value that shows black where padding stands; nothing is copied where that is black already."""
-    if padding is None or display.is_black(padding):
+def without_padding(values: NDArray[Any], padding: Padding, display: Display) -> NDArray[Any]:
+    """Put a value that shows black where padding stands; nothing is copied where that is black already.
+
+    `padding` is one stored value, or the least and greatest of a range.
+    """
+    low, high = padding if isinstance(padding, tuple) else (padding, padding)
+    if low is None or high is None or (display.is_black(low) and display.is_black(high)):
         return values
     roomy = _roomy(values, display.black)
-    return np.where(values == padding, np.asarray(display.black, dtype=roomy.dtype), roomy)
+    is_padding = values == low if low == high else (values >= low) & (values <= high)
+    return np.where(is_padding, np.asarray(display.black, dtype=roomy.dtype), roomy)
 
 
 def _picture_corners(plane: Plane) -> FloatArray:

@@ -1,8 +1,9 @@
-"""Lookup tables of a header: the modality LUT and the VOI LUT where they are given as tables (PS3.3 C.11.1, C.11.2)."""
+"""Lookup tables of a header: modality, VOI and presentation LUTs as tables (PS3.3 C.11.1, C.11.2, C.11.6)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from typing import Any
 
@@ -30,11 +31,22 @@ class Table:
         numbers = np.clip(values.astype(np.int64) - self.first_mapped, 0, len(self.entries) - 1)
         return self.entries[numbers]
 
-    @property
-    def gray(self) -> NDArray[np.uint8]:
-        """The entries as grey, 0 to 255."""
+    @cached_property
+    def fractions(self) -> NDArray[np.float64]:
+        """The entries as parts of the greatest that their bits can say, 0 to 1."""
         white = (1 << self.bits) - 1
-        return np.rint(np.minimum(self.entries, white) * (255.0 / white)).astype(np.uint8)
+        return np.asarray(np.minimum(self.entries, white) / white)
+
+    def fraction_at(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the fraction of the entry nearest to each value, NaN for NaN: a VOI LUT (PS3.3 C.11.2.1.1)."""
+        places = np.clip(values - self.first_mapped, 0, len(self.entries) - 1) + 0.5
+        is_number = ~np.isnan(places)
+        found = self.fractions[np.where(is_number, places, 0.0).astype(np.int64)]
+        return np.where(is_number, found, np.nan)
+
+    def fraction_of(self, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the fractions for 0 to 1 laid over the whole table: a Presentation LUT (PS3.3 C.11.6)."""
+        return self.fraction_at(shown * (len(self.entries) - 1) + self.first_mapped)
 
 
 def read_header(header: bytes) -> pydicom.Dataset:
@@ -42,36 +54,36 @@ def read_header(header: bytes) -> pydicom.Dataset:
     return pydicom.dcmread(BytesIO(header), stop_before_pixels=True, force=True)
 
 
-def read_tables(header: bytes) -> tuple[Table | None, Table | None]:
-    """Read the modality table and the first VOI table of an instance; None where there is none.
+def is_big_endian(data_set: pydicom.Dataset) -> bool:
+    """Whether the values of a data set that was read lie in big endian order."""
+    return data_set.original_encoding[1] is False
 
-    Raises `UnsupportedPixels` for a table that holds fewer entries than it says.
+
+def read_table(item: pydicom.Dataset, order: str = "<") -> Table:
+    """Read the LUT Descriptor and LUT Data of one item of a LUT sequence (PS3.3 C.11.1.1).
+
+    Raises `UnsupportedPixels` where they are missing, or hold fewer entries than they say.
     """
-    data_set = read_header(header)
-    keywords = "ModalityLUTSequence", "VOILUTSequence"
-    first_items = [next(iter(getattr(data_set, keyword, None) or ()), None) for keyword in keywords]
-    modality, voi = (None if item is None else _read_table(item, _order(data_set)) for item in first_items)
-    return modality, voi
-
-
-def _order(data_set: pydicom.Dataset) -> str:
-    return "<" if data_set.original_encoding[1] else ">"
-
-
-def _read_table(item: pydicom.Dataset, order: str) -> Table:
-    count, first_mapped, bits = (int(number) for number in item.LUTDescriptor)
-    data = item["LUTData"].value
+    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    if descriptor is None or len(descriptor) != 3 or data is None:
+        raise UnsupportedPixels("a LUT sequence without LUT Descriptor (0028,3002) or LUT Data (0028,3006)")
+    count, first_mapped, bits = (int(number) for number in descriptor)
+    count = count or 1 << 16  # 0 stands for 65,536, which a US cannot hold
     if isinstance(data, bytes):
-        entries = table_entries(data, count or 1 << 16, order)
+        entries = table_entries(data, count, order)
     else:
         entries = np.atleast_1d(np.array(data)).astype(np.uint16)
+    if not len(entries) or not 1 <= bits <= 16:
+        raise UnsupportedPixels(f"a lookup table of {len(entries)} entries of {bits} bits: 1 to 16 bits are possible")
     return Table(entries, first_mapped, bits)
 
 
 def table_entries(data: bytes, count: int, order: str) -> Entries:
     """Read `count` entries: 8-bit ones where the data is that short (two to a word), else 16-bit ones."""
     is_narrow = len(data) < 2 * count
-    values = np.frombuffer(data, np.uint8 if is_narrow else f"{order}u2")[:count]
+    if is_narrow and order == ">" and len(data) % 2 == 0:
+        data = np.frombuffer(data, np.uint16).byteswap().tobytes()
+    values = np.frombuffer(data, np.uint8 if is_narrow else f"{order}u2", count=-1 if is_narrow else count)[:count]
     if len(values) < count:
         raise UnsupportedPixels(f"a lookup table holds {len(values)} of {count} entries")
     return values.astype(np.uint16)

@@ -41,12 +41,15 @@ class Window:
     @property
     def bounds(self) -> tuple[float, float]:
         """Modality values that show black and white, whatever the function."""
-        reach = 4.0 * self.width if self.function == "SIGMOID" else self.width
+        reach = 4.0 * self.width if self.function == "SIGMOID" else self.width / 2
         return self.center - reach, self.center + reach
 
 
 WindowChoice: TypeAlias = Window | tuple[float, float] | str | None
 """A window, (center, width) of the image's own VOI function, a preset's name, or None: as the image says."""
+
+AUTOMATIC = "auto"
+"""The name that asks for a window over nearly all of what an image holds, whatever its header says."""
 
 PRESETS: Mapping[str, Window] = MappingProxyType(
     {
@@ -77,7 +80,7 @@ def chosen_window(choice: WindowChoice, function: str) -> Window | None:
     if choice is None or isinstance(choice, Window):
         return choice
     if isinstance(choice, str):
-        preset = PRESETS.get(choice.strip().lower().replace("-", " ").replace("_", " "))
+        preset = preset_called(choice)
         if preset is None:
             raise InvalidArgument(f"no window is called {choice!r}: choose from {', '.join(PRESETS)}")
         return preset
@@ -86,6 +89,11 @@ def chosen_window(choice: WindowChoice, function: str) -> Window | None:
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"window {choice!r}: pass (center, width) or the name of a preset") from error
     return Window(center, width, function if function in _FUNCTIONS else "LINEAR")
+
+
+def preset_called(name: str) -> Window | None:
+    """Give the preset of that name, however it is written, or None."""
+    return PRESETS.get(name.strip().lower().replace("-", " ").replace("_", " "))
 
 
 def header_window(window: tuple[float, float] | None, function: str) -> Window | None:
@@ -137,12 +145,13 @@ class Display:
     intercept: float = 0.0
     invert: bool = False
 
-    def gray(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Map stored values to display values 0 to 255, the shape kept; NaN shows black."""
+    def gray(self, values: NDArray[Any], bits: int = 8) -> NDArray[Any]:
+        """Map stored values to display values of 8 or 16 bits, the shape kept; NaN shows black."""
         stored = np.ascontiguousarray(values, dtype=stored_dtype(values.dtype))
         function = _FUNCTIONS[self.window.function]
         center, width = self.window.center, self.window.width
-        return function(stored, center, width, slope=self.slope, intercept=self.intercept, invert=self.invert)
+        out = None if bits == 8 else np.empty(stored.shape, np.uint16)
+        return function(stored, center, width, slope=self.slope, intercept=self.intercept, invert=self.invert, out=out)
 
     @property
     def black(self) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from dicom_series import frame_table
 from filmless.engine.geometry import arrange
+from filmless.engine.presentation.softcopy import Softcopy
 from filmless.engine.render import planes
 from filmless.engine.render.color import Palette
 from filmless.engine.render.frame import render_frame
@@ -362,17 +363,17 @@ def test_presets_are_found_by_name_however_it_is_written():
 def test_a_grey_frame_is_windowed():
     stored = noise()[0]
 
-    picture = render_frame(stored, rescale=(2.0, -100.0), frame_window=(500, 800))
+    picture = render_frame(stored, Softcopy(rescale=(2.0, -100.0), voi=(("", Window(500, 800)),)))
 
     assert np.array_equal(picture.pixels, window_linear(stored, 500, 800, slope=2.0, intercept=-100.0))
-    assert np.array_equal(render_frame(stored, window="bone").pixels, window_linear(stored, 400, 1800))
+    assert np.array_equal(render_frame(stored, Softcopy(), window="bone").pixels, window_linear(stored, 400, 1800))
 
 
 def test_a_frame_without_a_window_is_shown_over_its_range_less_padding():
     stored = np.tile(np.arange(100, dtype=np.int16), (10, 1))
     stored[0] = 3000
 
-    pixels = render_frame(stored, padding_value=3000, photometric_interpretation="MONOCHROME1").pixels
+    pixels = render_frame(stored, Softcopy(padding=(3000, 3000), invert=True)).pixels
 
     assert (pixels[0] == 0).all()
     assert pixels[1, 0] == 255
@@ -382,25 +383,25 @@ def test_a_frame_without_a_window_is_shown_over_its_range_less_padding():
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int8, np.uint32, np.int64, np.float64])
 def test_frames_of_any_type_are_shown(dtype):
-    pixels = render_frame(np.array([[0, 1]], dtype)).pixels
+    pixels = render_frame(np.array([[0, 1]], dtype), Softcopy()).pixels
 
     assert pixels.tolist() == [[0, 255]]
 
 
 def test_a_frame_of_nothing_finite_is_black():
-    assert not render_frame(np.full((2, 2), np.nan)).pixels.any()
+    assert not render_frame(np.full((2, 2), np.nan), Softcopy()).pixels.any()
 
 
 def test_rgb_of_eight_bits_passes_unchanged():
     rgb = np.random.default_rng(2).integers(0, 256, (5, 6, 3), np.uint8)
 
-    assert np.array_equal(render_frame(rgb, photometric_interpretation="RGB").pixels, rgb)
+    assert np.array_equal(render_frame(rgb, Softcopy(), photometric_interpretation="RGB").pixels, rgb)
 
 
 def test_rgb_of_more_bits_is_scaled_to_eight():
     rgb = np.array([[[0, 2048, 4095]]], np.uint16)
 
-    pixels = render_frame(rgb, photometric_interpretation="RGB", bits_stored=12).pixels
+    pixels = render_frame(rgb, Softcopy(bits_stored=12), photometric_interpretation="RGB").pixels
 
     assert pixels.tolist() == [[[0, 128, 255]]]
 
@@ -410,7 +411,7 @@ def test_rgb_of_more_bits_is_scaled_to_eight():
     [((0, 128, 128), (0, 0, 0)), ((255, 128, 128), (255, 255, 255)), ((76, 85, 255), (254, 0, 0))],
 )
 def test_ybr_becomes_rgb(ybr, rgb):
-    pixels = render_frame(np.array([[ybr]], np.uint8), photometric_interpretation="YBR_FULL").pixels
+    pixels = render_frame(np.array([[ybr]], np.uint8), Softcopy(), photometric_interpretation="YBR_FULL").pixels
 
     assert pixels[0, 0] == pytest.approx(rgb, abs=1)
 
@@ -421,7 +422,7 @@ def test_palettes_give_colours_and_hold_their_ends(bits, scale):
     palette = Palette(entries, entries[::-1], entries, first_mapped=-1, bits=bits)
 
     pixels = render_frame(
-        np.array([[-9, -1, 0, 1, 9]], np.int16), photometric_interpretation="PALETTE COLOR", palette=palette
+        np.array([[-9, -1, 0, 1, 9]], np.int16), Softcopy(palette=palette), photometric_interpretation="PALETTE COLOR"
     ).pixels
 
     assert pixels[0, :, 0].tolist() == [10, 10, 20, 255, 255]
@@ -441,7 +442,7 @@ def test_palettes_give_colours_and_hold_their_ends(bits, scale):
 )
 def test_frames_that_do_not_fit_their_interpretation_are_refused(stored, photometric):
     with pytest.raises(InvalidArgument):
-        render_frame(stored, photometric_interpretation=photometric)
+        render_frame(stored, Softcopy(), photometric_interpretation=photometric)
 
 
 @pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3)])

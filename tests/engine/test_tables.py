@@ -6,14 +6,17 @@ import io
 
 import numpy as np
 import pytest
+from filmless.engine.presentation.header import read_softcopy
+from filmless.engine.presentation.softcopy import Softcopy
 from filmless.engine.render.frame import render_frame
-from filmless.engine.render.tables import Table, read_tables, table_entries
+from filmless.engine.render.tables import Table, read_header, table_entries
 from filmless.errors import UnsupportedPixels
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 STORED = np.array([[0, 10, 11], [12, 13, 200]], np.uint16)
 RISING = Table(np.array([0, 1000, 3000, 4095], np.uint16), first_mapped=10, bits=12)
+OF_TABLE = Softcopy(voi=(("", RISING),))
 
 
 def table_item(entries, first_mapped, bits):
@@ -36,40 +39,44 @@ def header_with(**sequences):
 
 
 def test_a_voi_table_gives_grey_and_its_ends_serve_all_beyond_them():
-    picture = render_frame(STORED, voi_table=RISING)
+    picture = render_frame(STORED, OF_TABLE)
 
     assert picture.pixels.tolist() == [[0, 0, 62], [187, 255, 255]]
 
 
 def test_a_voi_table_is_inverted_for_monochrome1():
-    picture = render_frame(STORED, voi_table=RISING, photometric_interpretation="MONOCHROME1")
+    picture = render_frame(STORED, Softcopy(voi=(("", RISING),), invert=True))
 
     assert picture.pixels.tolist() == [[255, 255, 193], [68, 0, 0]]
 
 
 def test_a_window_that_is_asked_for_takes_the_place_of_the_voi_table():
-    asked = render_frame(STORED, voi_table=RISING, window=(100, 200))
+    asked = render_frame(STORED, OF_TABLE, window=(100, 200))
 
-    assert np.array_equal(asked.pixels, render_frame(STORED, window=(100, 200)).pixels)
+    assert np.array_equal(asked.pixels, render_frame(STORED, Softcopy(), window=(100, 200)).pixels)
 
 
 def test_a_modality_table_takes_the_place_of_the_rescale():
-    picture = render_frame(STORED, modality_table=RISING, rescale=(7, 7), window=(2048, 4096))
+    picture = render_frame(STORED, Softcopy(modality_table=RISING, rescale=(7, 7)), window=(2048, 4096))
 
-    assert np.array_equal(picture.pixels, render_frame(RISING.look_up(STORED), window=(2048, 4096)).pixels)
+    assert np.array_equal(picture.pixels, render_frame(RISING.look_up(STORED), Softcopy(), window=(2048, 4096)).pixels)
 
 
 def test_tables_are_read_from_a_header():
     item = table_item([5, 6, 7], 2, 8)
 
-    modality, voi = read_tables(header_with(VOILUTSequence=[item, table_item([1], 0, 8)]))
+    softcopy = read_softcopy(read_header(header_with(VOILUTSequence=[item, table_item([1], 0, 8)])), 0)
 
-    assert modality is None
+    (_, voi), (_, other) = softcopy.voi
+    assert softcopy.modality_table is None
+    assert (other.entries.tolist(), other.bits) == ([1], 8)
     assert (voi.entries.tolist(), voi.first_mapped, voi.bits) == ([5, 6, 7], 2, 8)
 
 
 def test_a_header_without_tables_has_none():
-    assert read_tables(header_with()) == (None, None)
+    softcopy = read_softcopy(read_header(header_with()), 0)
+
+    assert (softcopy.modality_table, softcopy.voi, softcopy.presentation_table) == (None, (), None)
 
 
 def test_entries_of_eight_bits_may_lie_two_to_a_word():

@@ -24,10 +24,3 @@ def linear_exact(x: float, center: float, width: float) -> float:
 def sigmoid(x: float, center: float, width: float) -> float:
     exponent = -4 * (x - center) / width
     return 0.0 if exponent > 700 else 255.0 / (1 + math.exp(exponent))
-
-
-def table_entry(x: float, table: list[int], first_mapped: float) -> int:
-    if math.isnan(x):
-        return 0
-    position = min(max(x - first_mapped, 0.0), len(table) - 1.0)
-    return table[math.floor(position + 0.5)]
