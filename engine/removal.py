@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
 from ..errors import FilmlessError, InvalidArgument, NotFound, Protected
 from ..storage import inbox
@@ -17,6 +17,7 @@ from ..storage.fail import reached
 from ..storage.generation import remove_generations
 from ..storage.home import Home
 from ..storage.index import Index
+from ..storage.keys import Level
 from ..storage.published import Published
 from ..storage.retention import Act, Entry, Retention
 from ..storage.rows import InstanceRow
@@ -24,7 +25,6 @@ from .consolidate import consolidate
 from .members import all_members
 from .reception import Reception
 
-Level: TypeAlias = Literal["patient", "study", "series", "instance"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
