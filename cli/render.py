@@ -103,8 +103,10 @@ def render_picture(
     size: Annotated[str | None, typer.Option(metavar="W,H", help="Pixels across and down.")] = None,
     bits: Annotated[int, typer.Option(help="8, or 16 for grey in a PNG.")] = 8,
     suv: Annotated[bool, typer.Option("--suv", help="PET as SUV by body weight; windows are in SUV then.")] = False,
-    overlays: Annotated[bool, typer.Option(help="Draw overlays, and a presentation state's annotations.")] = True,
-    shutters: Annotated[bool, typer.Option(help="Hide what display shutters hide.")] = True,
+    no_overlays: Annotated[
+        bool, typer.Option("--no-overlays", help="Leave out overlays, and a presentation state's annotations.")
+    ] = False,
+    no_shutters: Annotated[bool, typer.Option("--no-shutters", help="Show what display shutters hide.")] = False,
     srgb: Annotated[bool, typer.Option("--srgb", help="Apply the image's ICC profile, for sRGB displays.")] = False,
     presentation: Annotated[
         str | None, typer.Option(metavar="UID", help="Presentation state to see a frame through (with --instance).")
@@ -155,8 +157,8 @@ def render_picture(
             "size": size,
             "bits": bits,
             "suv": suv,
-            "overlays": overlays,
-            "shutters": shutters,
+            "overlays": not no_overlays,
+            "shutters": not no_shutters,
             "srgb": srgb,
             "presentation": presentation,
             "screen_mm": screen_mm,

@@ -192,9 +192,24 @@ class Archive:
 
         Keys and their values are those of a DICOM query (PS3.4 C.2.2.2). See `storage.index.Index.search`.
         """
-        return self._index.search(
-            level, matching, return_keys=return_keys, limit=limit, offset=offset, fuzzy=fuzzy, combined=combined
-        )
+        if not self._retention.marks().deleted:
+            return self._index.search(
+                level, matching, return_keys=return_keys, limit=limit, offset=offset, fuzzy=fuzzy, combined=combined
+            )
+        answers = self._index.search(level, matching, return_keys=return_keys, fuzzy=fuzzy, combined=combined)
+        hidden, key = self._hidden_at(level), _UNIQUE[level]
+        shown = [answer for answer in answers if answer[key] not in hidden]
+        return shown[offset : None if limit is None else offset + limit]
+
+    def _hidden_at(self, level: Level) -> set[str]:
+        """Give the unique keys of what is hidden at a level: of which everything is marked for deletion."""
+        if level == "instance":
+            return set(self._retention.marks().deleted)
+        hidden = self._hidden()
+        if level == "series":
+            return hidden
+        of = {row.series_uid: _name_of(row, level) for row in self._index.all_series()}
+        return {of[uid] for uid in hidden if uid in of} - {name for uid, name in of.items() if uid not in hidden}
 
     def series(self, name: str) -> Series:
         """Open a series by its UID, its short id, or a beginning of either that only one has; raises `NotFound`."""
@@ -280,6 +295,18 @@ class Archive:
         sound = [unlisted.uid for unlisted in self.unlisted() if unlisted.is_sound]
         received = unindexed_in_inbox(self._home, self._index)
         return unfinished(self._home, sound) + [f"{path}: received, and not indexed yet" for path in received]
+
+
+_UNIQUE = {
+    "patient": "PatientID",
+    "study": "StudyInstanceUID",
+    "series": "SeriesInstanceUID",
+    "instance": "SOPInstanceUID",
+}
+
+
+def _name_of(row: SeriesRow, level: Level) -> str:
+    return row.study_uid if level == "study" else row.attributes.get("PatientID", "")
 
 
 def open_archive(path: str | Path, *, create: bool = True, series_url: str = "") -> Archive:

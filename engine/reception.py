@@ -7,6 +7,7 @@ What is no instance goes to quarantine with the reason.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,7 +199,8 @@ class Reception:
                 self._recover(path, indexed.get(path.stem))
 
     def _recover(self, path: Path, held: InstanceRow | None) -> None:
-        row = inbox.read_facts(path) or self._examined_anew(path)
+        facts = inbox.read_facts(path)
+        row = facts or self._examined_anew(path)
         if row is None or (held is not None and (held.place, held.sha256) == (INBOX, row.sha256)):
             return
         if held is not None and held.place == INBOX:
@@ -208,8 +210,15 @@ class Reception:
             inbox.remove(self._home, row.series_uid, [row.sop_uid])  # consolidated already
         elif held is None and not _is_whole(path, row):
             self._set_left_aside(path, row, "its reception was cut off by a loss of power, and never acknowledged")
-        elif held is not None or isinstance(self._admission.commit(row), tuple):
+        elif held is not None or not self._is_committed(path, row, is_known=facts is not None):
             self._set_left_aside(path, row, "the archive has other bytes under it, which stay")
+
+    def _is_committed(self, path: Path, row: InboxRow, *, is_known: bool) -> bool:
+        """Let the index know of an instance; false where it has other bytes under its UID."""
+        if not is_known:  # the next time it is known from the file
+            with suppress(FileNotFoundError):
+                inbox.write_facts_again(self._home, path, row)
+        return not isinstance(self._admission.commit(row), tuple)
 
     def _set_left_aside(self, path: Path, row: InboxRow, why: str) -> None:
         """Take a file out of the inbox that must not be in it, unless its receiver is at it."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import Damaged, Superseded
+from ..errors import Damaged, NotFound, Superseded
 from ..storage import inbox, verified
 from ..storage.foreign import foreign_files
 from ..storage.home import Home
@@ -128,6 +128,10 @@ class Verification:
                 damage += series.verify(progress)
             except Superseded:
                 continue  # a newer generation came while this one was read
+            except NotFound:
+                is_listed = any(other.series_uid == row.series_uid for other in self._index.all_series())
+                told = f"series {row.series_uid}: the index lists it, and does not find it; {_REINDEX}"
+                return [told] if is_listed else []  # else it was purged meanwhile
             except Damaged as problem:
                 damage = [f"series {row.series_uid}: {problem}"]
             if not damage:

@@ -32,9 +32,23 @@ def instance_path(home: Home, series_uid: str, sop_uid: str) -> Path:
 
 def write_facts(home: Home, part: PartFile, row: InboxRow) -> None:
     """Keep what is known of an instance beside its bytes; durable with them."""
+    _write_facts(home, part.descriptor, row)
+
+
+def write_facts_again(home: Home, path: Path, row: InboxRow) -> None:
+    """Keep what was found out anew of the instance at `path`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _write_facts(home, descriptor, row)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_facts(home: Home, descriptor: int, row: InboxRow) -> None:
     facts = row.to_json()
     try:
-        os.setxattr(part.descriptor, _FACTS, facts)
+        os.setxattr(descriptor, _FACTS, facts)
     except OSError as problem:
         if problem.errno not in _NO_ATTRIBUTES:
             raise

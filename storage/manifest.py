@@ -47,7 +47,7 @@ class InstanceRecord:
     first_codestream: int
     """Its first item in the codestream pack."""
     codestreams: int
-    """How many items; one for a file kept whole."""
+    """How many items; a file kept whole is in pieces of 64 MiB."""
     pixels: dict[str, Any] | None
     """The pixel description, and how stored values become pixel bytes again."""
     received_at: str = ""

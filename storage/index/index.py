@@ -412,7 +412,11 @@ def _series_row(row: Any, summaries: list[str], waiting: tuple[int, int]) -> Ser
 
 def _instance_row(row: Any) -> InstanceRow:
     is_waiting = row.generation == 0
-    own = json.loads(row.attributes)
+    try:
+        own = json.loads(row.attributes)
+        attributes = own if is_waiting else json.loads(row.shared) | own
+    except (ValueError, TypeError) as problem:
+        raise Damaged(f"the index holds a row that is no instance ({problem}): run `filmless reindex`") from problem
     return InstanceRow(
         sop_uid=row.sop_uid,
         series_uid=row.series_uid,
@@ -425,7 +429,7 @@ def _instance_row(row: Any) -> InstanceRow:
         place=INBOX if is_waiting else row.generation,
         received_at=row.received_at,
         source=row.source,
-        attributes=own if is_waiting else json.loads(row.shared) | own,
+        attributes=attributes,
     )
 
 

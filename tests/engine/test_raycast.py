@@ -346,7 +346,6 @@ def test_text_says_the_same_as_values():
         ({"transfer": "0,1,2,3,0;0,1,2,3,0"}, "increasing"),
         ({"transfer": "0,1,2,3;5,1,2,3,0"}, "opacity"),
         ({"transfer": "0,1,2,3,2;5,1,2,3,0"}, "opacity"),
-        ({"zoom": 2}, "view"),
         ({"clip_planes": ((0, 0, 1, 1),)}, "view"),
     ],
 )
