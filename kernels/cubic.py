@@ -34,8 +34,10 @@ from .positions import (
     slice_index,
     stays,
     steps_up_to,
+    voxel_at,
     weight_of,
 )
+from .prefetch import AHEAD, prefetch
 
 _POWERS = ((0.0, 1.0, 0.0, 0.0), (-0.5, 0.0, 0.5, 0.0), (1.0, -2.5, 2.0, -0.5), (-0.5, 1.5, -1.5, 0.5))
 """The weights of the four voxels, as coefficients of 1, t, t², t³."""
@@ -163,9 +165,18 @@ def _cubic_run(
     through = 0 if stays(at[0], move[0]) else slab
     across = 0 if stays(at[1], move[1]) else row
     back = through + across + 1
+    is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-        near = (z >> BINARY_PLACES) * slab + (y >> BINARY_PLACES) * row + (x >> BINARY_PLACES)
+        near = voxel_at(slab, row, z, y, x)
+        if is_far:
+            # Of the sixteen rows about the sample four in turn: each is needed for as many samples.
+            later = voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
+            later += ((n & 3) - 1) * slab
+            prefetch(flat, later - row)
+            prefetch(flat, later)
+            prefetch(flat, later + row)
+            prefetch(flat, later + 2 * row)
         tz, ty, tx = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
         line[n] = _cubic_sum(flat, near - back, through, across, tz, ty, tx)
 

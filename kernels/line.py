@@ -37,10 +37,8 @@ from .positions import (
     voxel_at,
     weight_of,
 )
-from .prefetch import prefetch
+from .prefetch import AHEAD, prefetch
 
-# Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take a third of the time.
-PREFETCH = 24
 NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
@@ -246,7 +244,7 @@ def _trilinear_run(
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
         if is_far:
-            ahead = voxel_at(slab, row, z + PREFETCH * move[0], y + PREFETCH * move[1], x + PREFETCH * move[2])
+            ahead = voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
             prefetch(flat, ahead)
             prefetch(flat, ahead + row)
             prefetch(flat, ahead + slab)

@@ -8,6 +8,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+# Samples ahead for which voxels are asked: near-sagittal planes, a cache line a sample, take a third of the time.
+AHEAD = 24
+
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing_context: Any, array: Any, index: Any) -> Any:

@@ -234,6 +234,10 @@ class TestRender:
 
 
 BAD_OPTIONS = {
+    "curve, no file": ["--curve", "nowhere.txt"],
+    "curve, one point": ["--curve", "1,2,3;"],
+    "zoom of nothing": ["--zoom", "0"],
+    "pan, one number": ["--pan", "3"],
     "plane": ["--plane", "diagonal"],
     "at, no number": ["--at", "here"],
     "at, outside": ["--plane", "axial", "--at", "99999"],
