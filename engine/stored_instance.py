@@ -169,7 +169,10 @@ class WaitingInstance:
 
     @cached_property
     def _header(self) -> pydicom.Dataset:
-        return read_header(bytes(self._loaded.data))
+        # Pixels are not copied; a deflated file is read whole.
+        span = self._loaded.instance.pixel_span
+        data = memoryview(self._loaded.data)
+        return read_header(bytes(data if span is None else data[: span.offset]))
 
     def _native_pixels(self, number: int) -> bytes | None:
         pixels = self._loaded.instance.pixels

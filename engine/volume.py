@@ -17,7 +17,15 @@ from numpy.typing import DTypeLike, NDArray
 from ..errors import InvalidArgument, NotReformattable, OutOfRange
 from .bridges import dask_array
 from .geometry import UNPLACED, FloatArray, Triple, Verdict, VolumeGeometry
-from .render.window import Window, header_window, modality_values, robust_window
+from .render.window import (
+    AUTOMATIC,
+    Window,
+    WindowChoice,
+    chosen_window,
+    header_window,
+    modality_values,
+    robust_window,
+)
 
 Box: TypeAlias = tuple[int, int, int]
 Values: TypeAlias = NDArray[np.generic]
@@ -263,6 +271,12 @@ class Volume:
     def is_rescale_even(self) -> bool:
         """Whether one modality LUT serves all slices, so that stored values may be mixed across them."""
         return bool(np.all(self.rescale == self.rescale[0]))
+
+    def shown_through(self, choice: WindowChoice) -> Window:
+        """Give the window that a caller's choice means here; raises `InvalidArgument`, `InvalidWindow`."""
+        if choice == AUTOMATIC:
+            return self.robust_window
+        return chosen_window(choice, self.voi_function) or self.own_window
 
     @cached_property
     def own_window(self) -> Window:

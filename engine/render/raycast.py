@@ -22,7 +22,7 @@ from .sampling import BoolArray
 from .scene import Scene, make_scene
 from .transfer import TABLE_SIZE, TransferFunction, chosen_transfer
 from .view import View, half_spaces, lay_view
-from .window import Display, Window, chosen_window
+from .window import Display, Window
 
 TILE = 64
 """Pixels a side of what a thread does at a time: neighbouring rays meet the same voxels."""
@@ -117,10 +117,10 @@ def _on_tiles(scene: Scene, draw: Any, *pictures: NDArray[Any]) -> None:
     pool.run_all(do, [(r, c) for r in range(0, scene.rows, TILE) for c in range(0, scene.columns, TILE)])
 
 
-def _projected(scene: Scene, request: RenderRequest) -> NDArray[np.uint8]:
+def _projected(scene: Scene, request: RenderRequest) -> NDArray[Any]:
     """Project onto the picture, and window that."""
     volume = scene.volume
-    window = chosen_window(request.window, volume.voi_function) or volume.own_window
+    window = volume.shown_through(request.window)
     display = Display(window, *scene.rescale, volume.photometric_interpretation == "MONOCHROME1")
     mode = request.mode
     assert mode != "weighted"  # the request refuses it
@@ -148,7 +148,7 @@ def _projected(scene: Scene, request: RenderRequest) -> NDArray[np.uint8]:
     if mode == "mean":
         gathered /= np.maximum(counts, 1)
     gathered[(counts == 0) | ~np.isfinite(gathered)] = np.nan
-    return display.gray(gathered)
+    return display.gray(gathered, request.bits)
 
 
 def _limits(window: Window, rescale: tuple[float, float], mode: str) -> tuple[float, float]:

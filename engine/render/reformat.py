@@ -16,7 +16,7 @@ from .planes import Plane, Size
 from .raycast import cast
 from .request import CURVED_PLANES, Interpolation, Mode, RenderRequest
 from .sample import Cut, sample, stored_slice
-from .window import AUTOMATIC, Window, WindowChoice, chosen_window
+from .window import WindowChoice
 
 Point: TypeAlias = Sequence[float]
 
@@ -68,7 +68,7 @@ def draw(volume: Volume, request: RenderRequest) -> Image:
         return cast(volume, request)
     cut = Cut(lay_plane(volume, request), request.slab_mm, request.mode, request.interpolation)
     _check_verdict(volume, cut, request.resample)
-    shown = _window_of(volume, request)
+    shown = volume.shown_through(request.window)
     values, display = sample(volume, cut, shown, volume.photometric_interpretation == "MONOCHROME1")
     picture = Image(display.gray(values, request.bits))
     if not request.annotate:
@@ -78,12 +78,6 @@ def draw(volume: Volume, request: RenderRequest) -> Image:
     if isinstance(cut.plane, CurvedPlane):
         raise InvalidArgument("the edges of a curved plane are nowhere the same: leave out annotate")
     return with_edge_letters(picture, cut.plane.letters)
-
-
-def _window_of(volume: Volume, request: RenderRequest) -> Window:
-    if request.window == AUTOMATIC:
-        return volume.robust_window
-    return chosen_window(request.window, volume.voi_function) or volume.own_window
 
 
 def lay_plane(volume: Volume, request: RenderRequest) -> Plane | CurvedPlane:

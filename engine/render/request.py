@@ -128,6 +128,8 @@ class RenderRequest:
             raise InvalidArgument(f"frame {self.frame}: frames of an instance are counted from 1")
         if self.bits not in (8, 16):
             raise InvalidArgument(f"{self.bits} bits: a picture has 8 or 16")
+        if self.bits == 16 and self.transfer is not None:
+            raise InvalidArgument("16 bits are of grey: leave out bits, or transfer")
         if self.screen_mm is not None and self.screen_mm <= 0:
             raise InvalidArgument(f"screen_mm {self.screen_mm:g}: a screen's pixel is more than 0 mm wide")
         if self.time < 0:

@@ -352,3 +352,20 @@ def test_text_says_the_same_as_values():
 def test_what_cannot_be_seen_is_refused_with_what_to_do(options, words):
     with pytest.raises(InvalidArgument, match=words):
         raycast.cast(make(np.zeros((200, 200, 200), np.int16)), RenderRequest(**options))
+
+
+def test_a_view_in_grey_has_sixteen_bits_and_automatic_windows_too():
+    volume = make(ball(), window=(100, 50))
+    request = RenderRequest(view="anterior", window=(100.0, 200.0))
+
+    shallow, deep = (raycast.cast(volume, request.but(bits=bits)).pixels for bits in (8, 16))
+    automatic = raycast.cast(volume, request.but(window="auto")).pixels
+
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 257.0 - shallow).max() <= 0.51
+    assert np.array_equal(automatic, raycast.cast(volume, request.but(window=volume.robust_window)).pixels)
+
+
+def test_sixteen_bits_of_layers_of_colour_are_refused():
+    with pytest.raises(InvalidArgument, match="16 bits are of grey"):
+        RenderRequest(view="anterior", transfer="bone", bits=16)
