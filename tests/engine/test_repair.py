@@ -275,7 +275,7 @@ def test_bytes_of_the_index_that_have_rotted_do_no_harm(root):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     size = (root / "index.sqlite").stat().st_size
     told = 0
-    for at in range(4096, size, 97):
+    for at in range(4096, size, 797):
         before = flipped(root / "index.sqlite", at, 2)
         archive = open_archive(root)
         try:
