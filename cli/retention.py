@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from ..engine.archive import open_archive
-from ..engine.removal import Removal
+from ..engine.removal import LEVELS, Removal
 from ..errors import InvalidArgument
-from ..storage.keys import LEVELS, Level
+from ..storage.keys import Level
 from .console import bytes_text, count_text, fail, out
 from .export import seconds_of
 from .options import DEFAULT_ARCHIVE, ArchiveFolder

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from ..errors import FilmlessError, InvalidArgument, NotFound, Protected
 from ..storage import inbox
@@ -16,13 +17,15 @@ from ..storage.fail import reached
 from ..storage.generation import remove_generations
 from ..storage.home import Home
 from ..storage.index import Index
-from ..storage.keys import LEVELS, Level
+from ..storage.keys import Level
 from ..storage.published import Published
 from ..storage.retention import Act, Entry, Retention
 from ..storage.rows import InstanceRow
 from .consolidate import consolidate
 from .members import all_members
 from .reception import Reception
+
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, slots=True)

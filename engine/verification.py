@@ -216,6 +216,9 @@ def _unlike_waiting(row: SeriesRow, rows: Sequence[InstanceRow]) -> list[str]:
 
 
 def _is_recorded(row: InstanceRow, record: InstanceRecord, manifest: Manifest) -> bool:
+    attributes = manifest.attributes | record.attributes
+    if any(row.attributes.get(name) != value for name, value in attributes.items()):
+        return False
     return (
         row.study_uid, row.sop_class_uid, row.transfer_syntax_uid, row.instance_number, row.sha256, row.size_bytes,
         row.received_at, row.source,
