@@ -18,6 +18,7 @@ from dicom_files import WORDS, image, rle, save, slice_values, slices
 from filmless.engine.archive import open_archive
 from filmless.engine.render.planes import oblique
 from filmless.errors import Damaged, InvalidArgument, StoreFailed
+from filmless.storage import bricks
 from filmless.storage.array import StoredArray
 from object_server import FAST, url
 from PIL import Image
@@ -32,6 +33,12 @@ FILES = {
     "metadata": "stack-0.ome.zarr/zarr.json",
     "shard": "stack-0.ome.zarr/0/c.0.0.0",
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_decoded_yet():
+    """Let no read of a test be answered from what another has decoded."""
+    bricks.shared.cache_clear()
 
 
 @pytest.fixture(scope="module")
