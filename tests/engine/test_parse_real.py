@@ -83,17 +83,17 @@ def test_a_good_file_is_never_refused(real_data):
 
 
 def test_attributes_agree_with_pydicom(instances):
-    compared = 0
+    compared, named = 0, set(_ATTRIBUTES.values())
     for path, data, instance in instances:
         if path.name in WE_READ_BETTER or not instance.sop_instance_uid:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             expected = reference(data)
-            texts = {word: text_of(expected[word]).strip() for word, _ in _ATTRIBUTES if word in expected}
+            texts = {word: text_of(expected[word]).strip() for word in _ATTRIBUTES.values() if word in expected}
         texts = {word: text for word, text in texts.items() if text}
         # pydicom drops empty component groups at the end of a name; the index keeps the text as it is.
-        found = {word: text.rstrip("=") for word, text in instance.attributes.items()}
+        found = {word: text.rstrip("=") for word, text in instance.attributes.items() if word in named}
         assert found == texts, path.name
         compared += 1
     assert compared > 150

@@ -9,6 +9,7 @@ from filmless.engine.archive import open_archive
 from filmless.engine.rebuild import Rebuilder
 from filmless.errors import Damaged, NotFound
 from filmless.storage.home import Home
+from filmless.storage.manifest import _SEAL, sealed
 from filmless.storage.published import Published
 
 COUNT = 70
@@ -74,7 +75,8 @@ def test_what_does_not_rebuild_to_the_bytes_received_is_never_given_out(made, tm
     root = shutil.copytree(original.folder.parents[3], tmp_path / "copy")
     record = original.manifest.instances[5]
     manifest = next(root.glob("series/??/*/1/series.json"))
-    manifest.write_text(manifest.read_text().replace(record.sha256, "0" * 64))
+    body = manifest.read_bytes().rpartition(_SEAL)[0]
+    manifest.write_bytes(sealed(body.replace(record.sha256.encode(), b"0" * 64)))
     series = open_archive(root).series(original.uid)
 
     with pytest.raises(Damaged, match=f"{record.sop_instance_uid} does not rebuild exactly"):

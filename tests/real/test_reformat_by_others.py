@@ -173,6 +173,6 @@ def test_planes_of_one_call_share_what_they_read(everything):
     alone = [misses([request]) for request in requests]
     together, pictures = misses(requests)
 
-    assert together < 0.7 * sum(count for count, _ in alone)
+    assert together < 0.9 * sum(count for count, _ in alone)
     for picture, (_, (single,)) in zip(pictures, alone, strict=True):
         assert np.array_equal(picture.pixels, single.pixels)
