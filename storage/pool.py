@@ -6,9 +6,9 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,19 +45,38 @@ def is_worker() -> bool:
 def run_all(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Call `function` on every item in parallel; give the results in order, or raise the first error.
 
-    Called from a task of the pool it works in that task's thread: tasks that wait for tasks could stand still.
+    The calling thread works too, and threads take the next item themselves: nobody is woken for each. Called from a
+    task of the pool it works in that task's thread alone: tasks that wait for tasks could stand still.
     """
     items = list(items)
     if len(items) <= 1 or thread_count() == 1 or is_worker():
         return [function(item) for item in items]
-    futures: list[Future[Result]] = [_executor().submit(function, item) for item in items]
+    results: list[Any] = [None] * len(items)
+    failed: dict[int, BaseException] = {}
+    numbers = iter(range(len(items)))  # taking the next of a range is one step: no two threads get the same
+
+    def work() -> None:
+        for number in numbers:
+            try:
+                results[number] = function(items[number])
+            except BaseException as problem:
+                failed[number] = problem
+            if failed:
+                return
+
+    helpers = [_executor().submit(work) for _ in range(min(thread_count(), len(items)) - 1)]
+    _thread.is_worker = True
     try:
-        return [future.result() for future in futures]
+        work()
     finally:
-        # After an error the others are stopped, or waited for: they may still write into shared arrays.
-        for future in futures:
-            if not future.cancel():
-                future.exception()
+        _thread.is_worker = False
+        # Those that have begun are waited for, after an error too: they may still write into shared arrays.
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    if failed:
+        raise failed[min(failed)]
+    return results
 
 
 def split(count: int, least: int = 1) -> Sequence[tuple[int, int]]:
