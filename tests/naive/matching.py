@@ -52,7 +52,7 @@ def matches(keyword, value, asked, *, fuzzy=False):
         return any(has_words(part, text) for part in parts for text in values)
     if keyword in PEOPLE:
         return any(like(text, pattern) for text in values for pattern in people(asked) if pattern)
-    return any(like(text, asked) for text in values)
+    return any(like(text, part) for text in values for part in parts)
 
 
 def has_words(asked, text):
