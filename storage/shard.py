@@ -51,7 +51,7 @@ class ShardWriter:
 
     def _flush(self) -> None:
         self._held.sort(key=_by_row)
-        offset = self._file.append(b"".join(chunk for _, chunk in self._held))
+        offset = self._file.append(*(chunk for _, chunk in self._held))
         for cell, chunk in self._held:
             self._index[cell] = offset, len(chunk)
             offset += len(chunk)
