@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..engine.archive import Archive, open_archive
+from ..engine.archive import Archive, open_archive, policy_of
 from ..engine.consolidation import Consolidated
 from ..engine.discovery import Rejected, check_exist, walk
 from ..errors import FormatError, InvalidArgument, OtherBytes
@@ -122,14 +122,13 @@ def policy(
     as_json: AsJson = False,
 ) -> None:
     """Show what the archive does where there is a choice, or change it."""
-    opened = open_archive(archive, create=False)
     given: dict[str, str] = {}
     for setting in settings or ():
         name, equals, value = setting.partition("=")
         if not equals:
             raise InvalidArgument(f"{setting!r}: give a setting as key=value")
         given[name] = value
-    chosen = opened.set_policy(**given) if given else opened.policy
+    chosen = policy_of(archive, **given)
     if as_json:
         out.print_json(json.dumps(chosen.to_json()), ensure_ascii=True)
         return

@@ -103,8 +103,12 @@ class Archive:
         return self._home.policy
 
     def set_policy(self, **settings: str) -> Policy:
-        """Change some settings, each given as text; raises `InvalidArgument`."""
-        return self._home.set_policy(settings)
+        """Change some settings, each given as text; raises `InvalidArgument`.
+
+        Another index is made from the files before it counts, or `FilmlessError` is raised where it cannot be reached;
+        it is used by whoever opens the archive after that.
+        """
+        return _changed_policy(self._home, settings)
 
     def instance(self, sop_instance_uid: str) -> StoredInstance:
         """Find one instance, whether it waits in the inbox or is consolidated; raises `NotFound`."""
@@ -307,6 +311,24 @@ _UNIQUE = {
 
 def _name_of(row: SeriesRow, level: Level) -> str:
     return row.study_uid if level == "study" else row.attributes.get("PatientID", "")
+
+
+def policy_of(path: str | Path, **settings: str) -> Policy:
+    """Give an archive's policy, after changing `settings` as `Archive.set_policy` does; its index is not asked.
+
+    So an archive whose index cannot be reached any more can be told of another.
+    """
+    home = Home(Path(path))
+    return _changed_policy(home, settings) if settings else home.policy
+
+
+def _changed_policy(home: Home, settings: Mapping[str, str]) -> Policy:
+    new = home.policy.changed(settings)
+    if new.index != home.policy.index:
+        index = Index(home, new.index)
+        index.rebuild()  # what a former use of it has left is of no use
+        index.close()
+    return home.set_policy(settings)
 
 
 def open_archive(path: str | Path, *, create: bool = True, series_url: str = "") -> Archive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from ..errors import InvalidArgument
 
@@ -70,6 +71,12 @@ class Policy:
     def changed(self, settings: Mapping[str, str]) -> Self:
         """Give the policy with some settings changed, each given as text as on a command line."""
         parsed = {name: _parsed(name, text) for name, text in settings.items()}
+        if parsed.get("series", self.series) != self.series:
+            raise InvalidArgument("policy series: series lie where the archive was told when it was made; make another")
+        if urlsplit(str(parsed.get("index", ""))).password:
+            raise InvalidArgument(
+                "policy index: no password in a URL, which is kept and shown: put it in PGPASSWORD or ~/.pgpass"
+            )
         return replace(type(self).from_json(parsed), **(self.to_json() | parsed))
 
 

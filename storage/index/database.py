@@ -202,7 +202,7 @@ class PostgresServer:
             raise InvalidArgument(
                 f"a PostgreSQL index needs psycopg: pip install 'filmless[postgresql]' ({problem})"
             ) from problem
-        self._name = parsed.render_as_string(hide_password=True)
+        self._name = parsed.set(drivername="postgresql").render_as_string(hide_password=True)
         event.listen(self.engine, "connect", lambda _, record: record.info.update(process=os.getpid()))
         event.listen(self.engine, "checkout", _check_process)
 
@@ -266,7 +266,7 @@ def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
         yield
     except (exc.DBAPIError, sqlite3.Error) as problem:
         cause = problem.orig if isinstance(problem, exc.DBAPIError) else problem
-        told = f"{name}: {str(cause).strip()}"
+        told = f"{name}: {' '.join(str(cause).split())}"
         is_unsound = isinstance(cause, sqlite3.DatabaseError) and not isinstance(
             cause, sqlite3.OperationalError | sqlite3.InterfaceError | sqlite3.ProgrammingError
         )
@@ -276,4 +276,6 @@ def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
             raise OSError(errno.ENOSPC, f"the index could not be written ({cause})", str(path or name)) from problem
         if getattr(cause, "sqlstate", None) in _CONTENTION:
             raise Contended(told) from problem
+        if path is None and isinstance(problem, exc.OperationalError):
+            told += "; check that the server runs, the index of `filmless policy`, and PGPASSWORD or ~/.pgpass"
         raise FilmlessError(told) from problem

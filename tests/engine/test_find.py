@@ -4,9 +4,10 @@ import shutil
 
 import pydicom
 import pytest
-from dicom_files import image, save, slice_values
-from filmless.engine.archive import open_archive
+from dicom_files import image, save, slice_values, slices
+from filmless.engine.archive import open_archive, policy_of
 from filmless.engine.parse import parse_instance
+from filmless.errors import FilmlessError
 from filmless.storage.home import Home
 from filmless.storage.index import Index
 
@@ -73,3 +74,40 @@ class TestAttributes:
 
         assert attributes["Rows"].isdecimal()
         assert attributes["BitsAllocated"] == "16"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("postgresql://me@127.0.0.1:1/archive", "check that the server runs"), ("elsewhere", "give postgresql://")],
+)
+def test_an_index_that_cannot_be_reached_is_told_and_the_former_stays(tmp_path, url, told):
+    archive = open_archive(tmp_path / "archive")
+
+    with pytest.raises(FilmlessError, match=told):
+        archive.set_policy(index=url)
+
+    assert open_archive(archive.root).policy.index == ""
+
+
+def test_an_archive_moves_to_another_index_and_says_the_same(tmp_path, postgresql):
+    archive = open_archive(tmp_path / "archive")
+    archive.ingest(slices(tmp_path / "in", range(1, 4)))
+    before = archive.contents()
+
+    policy_of(archive.root, index=postgresql.new_database())
+    assert open_archive(archive.root).contents() == before
+
+    archive.ingest(slices(tmp_path / "more", range(1, 3), series=2))  # still by the former index
+    policy_of(archive.root, index="")
+    assert len(open_archive(archive.root).contents()) == 2
+
+
+def test_an_archive_whose_index_is_gone_can_be_told_of_another(tmp_path):
+    archive = open_archive(tmp_path / "archive")
+    home = Home(archive.root)
+    home.set_policy({"index": "postgresql://me@127.0.0.1:1/archive"})
+    with pytest.raises(FilmlessError, match="check that the server runs"):
+        open_archive(archive.root)
+
+    assert policy_of(archive.root, index="").index == ""
+    assert open_archive(archive.root).contents() == []

@@ -225,6 +225,8 @@ def test_a_setting_is_kept_and_others_stay(home):
         ("quiet_s", "nan", "a number from 0"),
         ("reserve_bytes", "1.5", "a number from 0"),
         ("colour", "red", "no policy is called 'colour'"),
+        ("series", "s3://elsewhere/a", "where the archive was told"),
+        ("index", "postgresql://me:secret@host/archive", "PGPASSWORD"),
     ],
 )
 def test_a_setting_that_none_can_be_is_refused_and_nothing_changes(home, name, text, told):
