@@ -48,8 +48,6 @@ class Part10:
     data_bytes: int
     """Size of the whole of which `data` may be a prefix."""
     data_set: DataSet
-    header_end: int
-    """Offset of the pixel data's value; the end of the data set where there is none."""
     pixel_tag: int | None
     is_deflated: bool
     meta: DataSet | None
@@ -168,7 +166,6 @@ def _locate(data: bytes, start: int, encoding: Encoding, data_bytes: int) -> Par
         data=data,
         data_bytes=data_bytes,
         data_set=DataSet(data, scan, encoding),
-        header_end=scan.position,
         pixel_tag=last_tag if has_pixels else None,
         is_deflated=False,
         meta=None,

@@ -47,7 +47,6 @@ class PictureFormat:
     suffixes: tuple[str, ...]
     encode: Callable[[Pixels, int], bytes]
     """`encode(pixels, quality)`; a lossless format has no use for the quality, 1 to 100."""
-    is_lossy: bool
     takes_16_bits: bool = False
 
 
@@ -56,7 +55,6 @@ class AnimationFormat:
     """What one format of moving pictures can do."""
 
     media_type: str
-    suffixes: tuple[str, ...]
     encode: Callable[[Sequence[Pixels], float, int], bytes]
     """`encode(pictures, frames a second, quality)`; all pictures have one shape."""
 
@@ -191,19 +189,19 @@ def _encode_mp4(pictures: Sequence[Pixels], frames_per_second: float, quality: i
 
 FORMATS: Mapping[str, PictureFormat] = MappingProxyType(
     {
-        "png": PictureFormat("image/png", (".png",), _encode_png, is_lossy=False, takes_16_bits=True),
-        "jpeg": PictureFormat("image/jpeg", (".jpg", ".jpeg"), _encode_jpeg, is_lossy=True),
-        "webp": PictureFormat("image/webp", (".webp",), _encode_webp, is_lossy=True),
-        "raw": PictureFormat("application/octet-stream", (".raw",), _encode_raw, is_lossy=False, takes_16_bits=True),
+        "png": PictureFormat("image/png", (".png",), _encode_png, takes_16_bits=True),
+        "jpeg": PictureFormat("image/jpeg", (".jpg", ".jpeg"), _encode_jpeg),
+        "webp": PictureFormat("image/webp", (".webp",), _encode_webp),
+        "raw": PictureFormat("application/octet-stream", (".raw",), _encode_raw, takes_16_bits=True),
     }
 )
 """Formats of single pictures, by name."""
 
 ANIMATIONS: Mapping[str, AnimationFormat] = MappingProxyType(
     {
-        "mp4": AnimationFormat("video/mp4", (".mp4",), _encode_mp4),
-        "gif": AnimationFormat("image/gif", (".gif",), _encode_gif),
-        "webp": AnimationFormat("image/webp", (".webp",), _encode_animated_webp),
+        "mp4": AnimationFormat("video/mp4", _encode_mp4),
+        "gif": AnimationFormat("image/gif", _encode_gif),
+        "webp": AnimationFormat("image/webp", _encode_animated_webp),
     }
 )
 """Formats of moving pictures, by name."""

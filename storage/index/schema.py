@@ -120,4 +120,3 @@ def _terms(name: str, owner: str) -> Table:
 
 study_terms = _terms("study_terms", "studies")
 series_terms = _terms("series_terms", "series")
-TERMS = (study_terms, series_terms)
