@@ -141,6 +141,15 @@ def rle(values, number=1, *, series=1) -> Dataset:
     return made
 
 
+def every_file_class(folder: Path, numbers=range(1, 4), *, shape=(6, 7), coded=(5, 6, 7)) -> Path:
+    """Write one series of every class of file that a generation has: slices, codestreams, a file kept whole."""
+    slices(folder, numbers, shape=shape)
+    for n in coded:
+        save(rle(slice_values(n, (8, 9)), n), folder / f"rle-{n}", RLELossless)
+    save(image(WORDS, 9, bits_stored=12), folder / "overlay.dcm")
+    return folder
+
+
 def rle_frames(values) -> list[bytes]:
     """The RLE codestream of each frame."""
     return [next(iter(pydicom.encaps.generate_frames(rle(frame).PixelData, number_of_frames=1))) for frame in values]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import WORDS, image, rle, save, slice_values, slices
+from dicom_files import every_file_class
 from filmless.engine.archive import open_archive
 from filmless.errors import Damaged
-from pydicom.uid import RLELossless
 from stored import flipped
 
 PLACES = 16
@@ -20,9 +19,7 @@ PLACES = 16
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rot")
-    slices(folder / "in", range(1, 5), shape=(70, 40))
-    save(rle(slice_values(5, (8, 9)), 5), folder / "in" / "rle", RLELossless)
-    save(image(WORDS, 9, bits_stored=12), folder / "in" / "overlay.dcm")
+    every_file_class(folder / "in", range(1, 5), shape=(70, 40), coded=(5,))
     open_archive(folder / "archive").ingest(folder / "in")
     return folder / "archive"
 

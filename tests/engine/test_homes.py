@@ -14,7 +14,7 @@ from threading import Lock
 import filmless
 import numpy as np
 import pytest
-from dicom_files import WORDS, image, rle, save, slice_values, slices
+from dicom_files import every_file_class, image, save, slices
 from filmless.engine.archive import open_archive
 from filmless.engine.render.planes import oblique
 from filmless.errors import Damaged, InvalidArgument, StoreFailed
@@ -22,7 +22,6 @@ from filmless.storage import bricks
 from filmless.storage.array import StoredArray
 from object_server import FAST, url
 from PIL import Image
-from pydicom.uid import RLELossless
 from stored_files import StoredFiles
 
 FILES = {
@@ -45,11 +44,7 @@ def nothing_decoded_yet():
 def export(tmp_path_factory) -> Path:
     """Files of one series: slices, codestreams, and one that is kept whole."""
     folder = tmp_path_factory.mktemp("homes") / "export"
-    slices(folder, range(1, 5), shape=(40, 50))
-    for n in (7, 8):
-        save(rle(slice_values(n, (8, 9)), n), folder / f"rle-{n}", RLELossless)
-    save(image(WORDS, 9, bits_stored=12), folder / "overlay.dcm")
-    return folder
+    return every_file_class(folder, range(1, 5), shape=(40, 50), coded=(7, 8))
 
 
 @pytest.fixture(scope="module", params=["folder", "object store"])

@@ -5,21 +5,17 @@ import json
 import numpy as np
 import pytest
 import zarr
-from dicom_files import WORDS, image, rle, save, slice_values, slices
+from dicom_files import every_file_class, slices
 from filmless.engine import recode as recoding
 from filmless.engine.archive import open_archive
 from filmless.errors import Damaged, InvalidArgument, NotFound, Unproven
 from filmless.storage import zarr_codec
-from pydicom.uid import RLELossless
 
 
 @pytest.fixture
 def archive(tmp_path):
     """One series of every kind of file: pyramid, codestreams, a file kept whole."""
-    slices(tmp_path / "in", range(1, 6))
-    for n in (7, 8):
-        save(rle(slice_values(n, (8, 9)), n), tmp_path / "in" / f"rle-{n}", RLELossless)
-    save(image(WORDS, 9, bits_stored=12), tmp_path / "in" / "overlay.dcm")
+    every_file_class(tmp_path / "in", range(1, 6), coded=(7, 8))
     archive = open_archive(tmp_path / "archive")
     assert archive.ingest(tmp_path / "in").is_complete
     return archive

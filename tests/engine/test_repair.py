@@ -10,11 +10,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from dicom_files import WORDS, image, rle, save, slice_values, slices
+from dicom_files import every_file_class, slices
 from filmless.engine.archive import open_archive
 from filmless.errors import FilmlessError, NotFound
 from filmless.storage import inbox
-from pydicom.uid import RLELossless
 from stored import flipped
 
 
@@ -22,10 +21,7 @@ from stored import flipped
 def whole(tmp_path_factory):
     """An archive with every class of bytes: a generation of all kinds of pixels, and instances that wait."""
     folder = tmp_path_factory.mktemp("repair")
-    slices(folder / "in", range(1, 4))
-    for n in (5, 6, 7):
-        save(rle(slice_values(n, (8, 9)), n), folder / "in" / f"rle-{n}", RLELossless)
-    save(image(WORDS, 9, bits_stored=12), folder / "in" / "overlay.dcm")
+    every_file_class(folder / "in")
     archive = open_archive(folder / "archive")
     archive.set_policy(reserve_bytes="0")
     archive.ingest(folder / "in")

@@ -8,10 +8,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from dicom_files import WORDS, image, rle, save, slice_values, slices
+from dicom_files import every_file_class, slices
 from filmless.engine.archive import open_archive
 from filmless.errors import Damaged
-from pydicom.uid import RLELossless
 from stored import altered_manifest, flipped
 
 
@@ -19,10 +18,7 @@ from stored import altered_manifest, flipped
 def original(tmp_path_factory):
     """An archive of one series of every file class: pyramid, headers, codestreams, a file kept whole."""
     folder = tmp_path_factory.mktemp("verify")
-    slices(folder / "in", range(1, 4))
-    for n in (5, 6, 7):
-        save(rle(slice_values(n, (8, 9)), n), folder / "in" / f"rle-{n}", RLELossless)
-    save(image(WORDS, 9, bits_stored=12), folder / "in" / "overlay.dcm")
+    every_file_class(folder / "in")
     archive = open_archive(folder / "archive")
     assert archive.ingest(folder / "in").stored == 7
     return folder / "archive"
