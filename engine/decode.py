@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from ..errors import DecodeError, InvalidArgument, OutOfRange, Truncated, UnsupportedPixels
 from ..kernels.downsample import halve_mean
-from ..kernels.jpeg_2000 import decode_jpeg_2000
+from ..kernels.jpeg_2000.decode import decode_jpeg_2000, run_serially
+from ..kernels.jpeg_2000.wavelet import Run
 from ..kernels.jpeg_dct import decode_jpeg_dct
 from ..kernels.jpeg_lossless import decode_jpeg_lossless
 from ..kernels.jpeg_ls import decode_jpeg_ls
 from ..kernels.rle import decode_rle
 from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
-from ..storage.pool import run_all, thread_count
+from ..storage.pool import is_worker, run_all, thread_count
 from .codestream import (
     CodestreamHeader,
     check_progression,
@@ -379,7 +380,7 @@ def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> Decod
     """Decode JPEG 2000 (T.800) and HTJ2K (T.814) by our own kernels, code blocks in parallel."""
     bare = _checked_jpeg_2000(codestream, description)
     try:
-        samples = decode_jpeg_2000(bare, run=run_all)
+        samples = decode_jpeg_2000(bare, run=_threads())
     except UnsupportedPixels:
         # Rare features are left to OpenJPEG: regions of interest, for one.
         return _decode_by_openjpeg(codestream, description)
@@ -391,9 +392,17 @@ def _decode_part_of_jpeg_2000(
 ) -> DecodedFrame:
     """Decode JPEG 2000 or HTJ2K at a lower resolution, or a region, and only the code blocks that takes."""
     bare = _checked_jpeg_2000(codestream, description)
-    samples = decode_jpeg_2000(bare, level=level, region=region, run=run_all)
+    samples = decode_jpeg_2000(bare, level=level, region=region, run=_threads())
     part = dataclasses.replace(description, rows=samples.shape[0], columns=samples.shape[1])
     return _from_codec(samples, part, _after_transform(description))
+
+
+def _threads() -> Run:
+    """Give who works on the parts of one frame: all threads, or in a task of the pool that one, undivided.
+
+    Each call of a kernel lets go of Python's lock and has to wait for it again: fewer calls, fewer waits.
+    """
+    return run_serially if is_worker() or thread_count() == 1 else run_all
 
 
 def _checked_jpeg_2000(codestream: bytes, description: PixelDescription) -> bytes:
