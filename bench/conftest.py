@@ -29,10 +29,10 @@ import one_core  # before any library that sizes a pool of threads
 # isort: split
 import filmless
 from folder import CtFolder, make_ct_folder
+from table import OURS
 
 BENCH = Path(__file__).resolve().parent
 
-OURS = "filmless"
 DISTRIBUTIONS = {
     "SimpleITK": "SimpleITK",
     "cv2": "opencv-python-headless",

@@ -14,12 +14,12 @@ from typing import Any
 import filmless
 import numpy as np
 import pytest
-from conftest import OURS
 from filmless.kernels.blosc import MISSING
 from filmless.storage.codec import CODECS, LevelCodec
 from filmless.storage.shape import LevelShape
 from numpy.typing import NDArray
 from real_frames import real_data
+from table import OURS
 
 SERIES = {
     "CT of a chest, 2 mm": "ct_chest_jpeg_lossless",
