@@ -7,8 +7,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,6 +17,8 @@ from .lease import locked, unleased
 _COPY_BYTES = 1 << 20
 _EARLY_BYTES = 4 << 20
 """What a file has grown by before the disk is told of it."""
+_MOST_TOGETHER = os.sysconf("SC_IOV_MAX")
+"""Pieces that one call writes."""
 _SYNC_FILE_RANGE_WRITE = 2
 """linux/fs.h."""
 
@@ -71,9 +72,7 @@ class PartFile:
         """Write a piece at the end."""
         if self._digest is not None:
             self._digest.update(piece)
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
+        write_all(self.descriptor, piece)
         self.size_bytes += len(piece)
 
     def copy(self, source: BinaryIO) -> None:
@@ -136,20 +135,27 @@ class HashedFile:
         self._under_way = 0
         self._digest = hashlib.sha256()
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("xb")
+        # Not buffered: pieces go to the system together, which costs a third of what they do one by one.
+        self._file = path.open("xb", buffering=0)
 
     def append(self, *pieces: bytes | memoryview) -> int:
         """Write pieces one after another; give the offset of the first."""
         offset = self.size_bytes
-        for piece in pieces:
-            self._file.write(piece)
-            self._digest.update(piece)
-            self.size_bytes += len(piece)
+        for at in range(0, len(pieces), _MOST_TOGETHER):
+            self._write(pieces[at : at + _MOST_TOGETHER])
         if self.size_bytes - self._under_way >= _EARLY_BYTES:
-            self._file.flush()
             _start_writing(self._file.fileno(), self._under_way, self.size_bytes - self._under_way)
             self._under_way = self.size_bytes
         return offset
+
+    def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
+        written = os.writev(self._file.fileno(), pieces)
+        for piece in pieces:
+            self._digest.update(piece)
+            self.size_bytes += len(piece)
+            if written < len(piece):  # a call writes 2 GiB at most, or less where a signal comes
+                write_all(self._file.fileno(), memoryview(piece)[written:])
+            written = max(written - len(piece), 0)
 
     def close(self) -> str:
         """Finish the file; give its SHA-256 as hexadecimal digits."""
@@ -158,8 +164,14 @@ class HashedFile:
 
     def abandon(self) -> None:
         """Close without promises; the caller removes the folder."""
-        with suppress(OSError):  # on a full disk the last bytes cannot be written
-            self._file.close()
+        self._file.close()
+
+
+def write_all(descriptor: int, piece: bytes | memoryview) -> None:
+    """Write a piece, in as many calls as it takes."""
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def hash_file(path: Path) -> str:

@@ -81,6 +81,7 @@ class _LevelWriter:
         self._coarser: _LevelWriter | None = None
         self._written: dict[Path, tuple[str, int]] = {}
         self._buffers = self._encoding_buffers()
+        self._used = [0] * len(self._buffers)
         self.ranges: RangeGatherer | None = None
 
     def feed(self, coarser: _LevelWriter, halve: Halve) -> None:
@@ -113,6 +114,7 @@ class _LevelWriter:
         slab = self._slab[:, : self._held]
         for channel in range(self._channels):
             self._encode(slab[channel], channel)
+        self._write_group()
         if self.ranges is not None:
             self.ranges.take(slab, self._t, self._z)
         if self._coarser is not None:
@@ -137,8 +139,9 @@ class _LevelWriter:
         return half
 
     def _encoding_buffers(self) -> list[NDArray[np.uint8]]:
-        """Make an output buffer for each thread's run of a slab's chunks; they serve every slab."""
-        bound = self._codec.bound_bytes(self._level, self._dtype)
+        """Make room for each thread's runs of the slabs that are written together; it serves all of them."""
+        bound = self._codec.bound_bytes(self._level, self._dtype) * self._channels
+        bound *= self._level.slabs_together(self._dtype.itemsize)
         return [np.empty((last - first) * bound, np.uint8) for first, last in pool.split(self._chunks_across())]
 
     def _chunks_across(self) -> int:
@@ -153,17 +156,30 @@ class _LevelWriter:
             lengths = np.zeros(last - first, np.int64)
             return self._codec.encode(slab, self._level, (first, last), out, lengths), lengths
 
-        runs = pool.split(self._chunks_across())
-        results = pool.run_all(encode_run, list(zip(runs, self._buffers, strict=True)))
-        for (first, last), out, (used, lengths) in zip(runs, self._buffers, results, strict=True):
-            self._shard_here().append(self._cells(channel, first, last), lengths, out[:used].data)
+        runs, shard = pool.split(self._chunks_across()), self._shard_here()
+        rooms = [buffer[used:] for buffer, used in zip(self._buffers, self._used, strict=True)]
+        results = pool.run_all(encode_run, list(zip(runs, rooms, strict=True)))
+        for number, ((first, last), out, (used, lengths)) in enumerate(zip(runs, rooms, results, strict=True)):
+            shard.append(self._cells(channel, first, last), lengths, out[:used].data)
+            self._used[number] += used
 
-    def _cells(self, channel: int, first: int, last: int) -> list[tuple[int, ...]]:
+    def _write_group(self) -> None:
+        """Write the slabs that are encoded, where they are all that lie together."""
+        shard = self._shard_here()
+        if shard.ends_group(self._slab_in_shard()):
+            shard.write_group()
+            self._used = [0] * len(self._buffers)
+
+    def _cells(self, channel: int, first: int, last: int) -> NDArray[np.int64]:
         """Give the places in the shard's index of a run of this slab's chunks."""
-        level = self._level
-        across = -(-level.shape[4] // level.chunk[4])
-        t, z = self._t % level.shard[0], self._z % level.shard[2] // level.chunk[2]
-        return [(t, channel, z, index // across, index % across) for index in range(first, last)]
+        cells, index = np.empty((last - first, 5), np.int64), np.arange(first, last)
+        across = -(-self._level.shape[4] // self._level.chunk[4])
+        cells[:, :3] = self._t % self._level.shard[0], channel, self._slab_in_shard()
+        cells[:, 3], cells[:, 4] = index // across, index % across
+        return cells
+
+    def _slab_in_shard(self) -> int:
+        return self._z % self._level.shard[2] // self._level.chunk[2]
 
     def _shard_here(self) -> ShardWriter:
         coordinates = (self._t // self._level.shard[0], 0, self._z // self._level.shard[2], 0, 0)
@@ -177,7 +193,7 @@ class _LevelWriter:
     def _close_shard(self) -> None:
         if self._shard is not None:
             self._written[self._shard.path] = self._shard.close()
-            self._shard = None
+            self._shard, self._used = None, [0] * len(self._buffers)
 
     def close(self) -> dict[Path, tuple[str, int]]:
         if self._t < self._level.shape[0]:

@@ -5,7 +5,7 @@ Source: Zarr v3 sharding codec 1.0, `index_location: end`, index codecs `bytes` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from .store.view import Bytes, Ranges
 
 _CRC_BYTES = 4
 
+Cells = NDArray[np.int64]
+
 
 class ShardWriter:
     """Grows one shard; slabs of chunks come in order, and lie in groups of `together`, row by row across the slabs."""
@@ -30,36 +32,49 @@ class ShardWriter:
         self.path = path
         self._index = np.full((*grid, 2), MISSING, dtype="<u8")
         self._together = together
-        self._group: tuple[int, int] = (-1, -1)
-        """Time point, and slab over `together`, of the chunks held."""
-        self._held: list[tuple[tuple[int, ...], memoryview]] = []
+        self._cells: list[Cells] = []
+        self._lengths: list[NDArray[np.int64]] = []
+        self._encoded: list[memoryview] = []
 
-    def append(self, cells: Sequence[tuple[int, ...]], lengths: NDArray[np.int64], encoded: memoryview) -> None:
+    def append(self, cells: Cells, lengths: NDArray[np.int64], encoded: memoryview) -> None:
         """Add encoded chunks of one slab that lie back to back; a length of 0 is a chunk of zeros and is left out.
 
-        `cells` are their places in the shard, (t, c, z, y, x).
+        `cells` (n, 5) are their places in the shard, t, c, z, y, x. The bytes must stay until `write_group`.
         """
-        group = cells[0][0], cells[0][2] // self._together
-        if group != self._group:
-            self._flush()
-            self._group = group
-        copied, offset = memoryview(bytes(encoded)), 0  # the caller's buffer serves the next slab
-        for cell, length in zip(cells, lengths.tolist(), strict=True):
-            if length:
-                self._held.append((cell, copied[offset : offset + length]))
-                offset += length
+        self._cells.append(cells)
+        self._lengths.append(lengths)
+        self._encoded.append(encoded)
 
-    def _flush(self) -> None:
-        self._held.sort(key=_by_row)
-        offset = self._file.append(*(chunk for _, chunk in self._held))
-        for cell, chunk in self._held:
-            self._index[cell] = offset, len(chunk)
-            offset += len(chunk)
-        self._held.clear()
+    def ends_group(self, z: int) -> bool:
+        """Whether the slab so many slabs deep in the shard is the last one that lies together with those before."""
+        return (z + 1) % self._together == 0 or z + 1 == self._index.shape[2]
+
+    def write_group(self) -> None:
+        """Write the chunks held, row by row."""
+        if not self._cells:
+            return
+        cells, lengths = np.concatenate(self._cells), np.concatenate(self._lengths)
+        _, c, z, y, x = cells.T
+        order = np.lexsort((x, z, y, c))
+        offset = self._file.append(*self._pieces(order, lengths))
+        offsets = offset + np.cumsum(lengths[order]) - lengths[order]
+        is_there = lengths[order] > 0
+        where = tuple(cells[order][is_there].T)
+        self._index[where] = np.stack([offsets, lengths[order]], axis=1)[is_there]
+        self._cells, self._lengths, self._encoded = [], [], []
+
+    def _pieces(self, order: NDArray[np.intp], lengths: NDArray[np.int64]) -> Iterator[memoryview]:
+        """Give the bytes of the chunks held in an order; those that lie back to back come as one piece."""
+        source = np.repeat(np.arange(len(self._lengths)), [len(some) for some in self._lengths])
+        starts = np.concatenate([np.cumsum(some) - some for some in self._lengths])
+        is_next = (np.diff(order) == 1) & (np.diff(source[order]) == 0)
+        for run in np.split(order, np.flatnonzero(~is_next) + 1):
+            first, last = run[0], run[-1]
+            yield self._encoded[source[first]][starts[first] : starts[last] + lengths[last]]
 
     def close(self) -> tuple[str, int]:
         """Write the last group and the index; give the shard's SHA-256 and size in bytes."""
-        self._flush()
+        self.write_group()
         index = self._index.tobytes()
         self._file.append(index, crc32c(index).to_bytes(_CRC_BYTES, "little"))
         return self._file.close(), self._file.size_bytes
@@ -67,11 +82,6 @@ class ShardWriter:
     def abandon(self) -> None:
         """Close without promises."""
         self._file.abandon()
-
-
-def _by_row(held: tuple[tuple[int, ...], memoryview]) -> tuple[int, ...]:
-    (_, c, z, y, x), _ = held
-    return c, y, z, x
 
 
 class Shard:

@@ -61,9 +61,31 @@ def test_a_hashed_file_tells_offsets_size_and_sha256(tmp_path):
 def test_a_hashed_file_on_a_full_disk_can_be_abandoned(tmp_path):
     file = HashedFile(tmp_path / "a")
 
-    with files_limited_to(100):
-        file.append(bytes(1000))  # still in the buffer
-        file.abandon()
+    with files_limited_to(100), pytest.raises(OSError, match="File too large"):
+        file.append(bytes(60), bytes(1000))
+    file.abandon()
+
+    assert file.path.stat().st_size == 100
+
+
+def test_more_pieces_than_one_call_takes_are_written_in_order(tmp_path):
+    pieces = [bytes([n % 251]) * (n % 7) for n in range(3000)]
+    file = HashedFile(tmp_path / "a")
+
+    file.append(*pieces)
+
+    assert file.close() == hashlib.sha256(b"".join(pieces)).hexdigest() == hash_file(file.path)
+
+
+@pytest.mark.parametrize("taken", [1, 5, 6, 13])
+def test_what_a_call_leaves_unwritten_is_written_by_the_next(tmp_path, monkeypatch, taken):
+    writev = os.writev
+    monkeypatch.setattr(os, "writev", lambda descriptor, pieces: writev(descriptor, [b"".join(pieces)[:taken]]))
+    file = HashedFile(tmp_path / "a")
+
+    file.append(b"first", b"", b"second", b"third")
+
+    assert file.close() == hash_file(file.path) == hashlib.sha256(b"firstsecondthird").hexdigest()
 
 
 class TestQuarantine:

@@ -15,7 +15,9 @@ def written(path, together):
         cells = [(0, 0, z, y, x) for y in range(GRID[3]) for x in range(GRID[4])]
         bodies = [bytes([n + 10 * z]) * (n + 1) if n != 4 else b"" for n in range(len(cells))]
         chunks |= dict(zip(cells, bodies, strict=True))
-        writer.append(cells, np.array([len(body) for body in bodies]), memoryview(b"".join(bodies)))
+        writer.append(np.array(cells), np.array([len(body) for body in bodies]), memoryview(b"".join(bodies)))
+        if writer.ends_group(z):
+            writer.write_group()
     writer.close()
     return Shard(path, GRID), chunks
 
