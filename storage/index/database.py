@@ -69,9 +69,10 @@ class Database(Protocol):
 class SqliteFile:
     """A SQLite database with a write-ahead log, flushed at each commit."""
 
-    def __init__(self, path: Path, *, is_writable: bool) -> None:
+    def __init__(self, path: Path, *, is_writable: bool, is_private: bool = False) -> None:
+        """Take a file; what goes wrong in one that is `is_private`, known to nobody else yet, is not made good."""
         self.path = path
-        self._is_writable = is_writable
+        self._is_writable, self._is_private = is_writable, is_private
         self.engine = create_engine(
             "sqlite://",
             creator=self._connect,
@@ -95,7 +96,7 @@ class SqliteFile:
             address, uri=True, timeout=_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'OFF' if self._is_private else 'FULL'}")
         return connection
 
     def _remember(self, _: Any, record: Any) -> None:
@@ -116,7 +117,7 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the index."""
-        with _in_our_words(f"{self.path}", self.path), self.engine.connect() as connection:
+        with _in_our_words(f"{self.path}", sqlite3, self.path), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
 
@@ -129,7 +130,7 @@ class SqliteFile:
     @contextmanager
     def changing(self) -> Iterator[Connection]:
         """Give a connection that writes; only while holding the lock, or where nobody else knows the file."""
-        with _in_our_words(f"{self.path}", self.path), self.engine.connect() as connection:
+        with _in_our_words(f"{self.path}", sqlite3, self.path), self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
@@ -164,13 +165,15 @@ class SqliteFile:
         Only while holding the lock. The journals of the former file would be played back into the new one.
         """
         part = SqliteFile(
-            self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"), is_writable=True
+            self.path.with_name(f".{self.path.name}.{os.getpid()}-{secrets.token_hex(4)}.part"),
+            is_writable=True,
+            is_private=True,
         )
         try:
             part.path.touch()
+            yield part
             with part.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            yield part
             part.close()
             for journal in journals(self.path):
                 journal.unlink(missing_ok=True)
@@ -209,13 +212,13 @@ class PostgresServer:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the index."""
-        with _in_our_words(self._name), self.engine.connect() as connection:
+        with _in_our_words(self._name, self.engine.dialect.loaded_dbapi), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
     def writing(self, names: Iterable[str] | None) -> Iterator[Connection]:
         """Give a connection that alone writes what these names stand for, or everything (None)."""
-        with _in_our_words(self._name), self.engine.connect() as connection:
+        with _in_our_words(self._name, self.engine.dialect.loaded_dbapi), self.engine.connect() as connection:
             if names is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _EVERYTHING})
             else:
@@ -260,11 +263,11 @@ def journals(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
-    """Tell errors of a database: `Damaged` where its file is no sound one, else `FilmlessError`."""
+def _in_our_words(name: str, driver: Any, path: Path | None = None) -> Iterator[None]:
+    """Tell errors of a database and its driver: `Damaged` where its file is no sound one, else `FilmlessError`."""
     try:
         yield
-    except (exc.DBAPIError, sqlite3.Error) as problem:
+    except (exc.DBAPIError, driver.Error) as problem:
         cause = problem.orig if isinstance(problem, exc.DBAPIError) else problem
         told = f"{name}: {' '.join(str(cause).split())}"
         is_unsound = isinstance(cause, sqlite3.DatabaseError) and not isinstance(
@@ -276,6 +279,6 @@ def _in_our_words(name: str, path: Path | None = None) -> Iterator[None]:
             raise OSError(errno.ENOSPC, f"the index could not be written ({cause})", str(path or name)) from problem
         if getattr(cause, "sqlstate", None) in _CONTENTION:
             raise Contended(told) from problem
-        if path is None and isinstance(problem, exc.OperationalError):
+        if path is None and isinstance(cause, driver.OperationalError):
             told += "; check that the server runs, the index of `filmless policy`, and PGPASSWORD or ~/.pgpass"
         raise FilmlessError(told) from problem

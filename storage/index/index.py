@@ -29,10 +29,11 @@ from ..store.reading import file_sizes
 from ..store.series_folder import SeriesFolder
 from . import writing
 from .database import Contended, Database, PostgresServer, SqliteFile
-from .hot import hot
+from .making import make_tables
 from .matching import LAST, Asked, question
 from .schema import REVISION, instances, metadata, series, stacks, studies
 from .search import Answer, search, statement_of, within
+from .statements import SERIES_IDENTITY, SERIES_NAMED
 from .writing import held_instances, names_of, short_id
 
 _ATTEMPTS = 8
@@ -121,13 +122,12 @@ class Index:
             found = file.revision()
             if found == REVISION:
                 return  # another made it while this one waited
-            migrate = _migrate()
-            if found and migrate.is_known(found):
+            if found and _migrate().is_known(found):
                 with file.changing() as connection:
-                    migrate.upgrade(connection)
+                    _migrate().upgrade(connection)
                 return
             with file.replaced() as part, part.changing() as connection:
-                migrate.upgrade(connection)
+                make_tables(connection)
                 self._fill(connection)
 
     def _renew_tables(self) -> None:
@@ -232,7 +232,7 @@ class Index:
     def generation_of(self, series_uid: str) -> int | None:
         """Give the current generation of a series, None where the archive has none."""
         with self._reading() as connection:
-            found = hot(connection).series(series_uid)
+            found = SERIES_NAMED.one(connection, uid=series_uid)
         return (found[2] or None) if found else None
 
     def known_instances(self, sop_uids: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -247,7 +247,8 @@ class Index:
     def identity_of(self, series_uid: str) -> tuple[str, str] | None:
         """Give study UID and Patient ID of a series, None where there is none."""
         with self._reading() as connection:
-            return hot(connection).identity(series_uid)
+            row = SERIES_IDENTITY.one(connection, uid=series_uid)
+        return None if row is None else (row[0], json.loads(row[1]).get("PatientID", ""))
 
     def instances_of(self, series_uid: str) -> list[InstanceRow]:
         """Give the instances of a series, by number and UID; none where there is no such series."""

@@ -13,14 +13,41 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, select
 
 from ..keys import KEYS, above, of_series
 from ..manifest import Manifest
 from ..rows import InboxRow, Outcome
 from .database import Contended, hold
-from .hot import hot
-from .schema import instances, patients, series, series_terms, stacks, studies, study_terms
+from .prepared import Prepared
+from .schema import instances, patients, series, series_terms, studies, study_terms
+from .statements import (
+    ADD_INSTANCES,
+    ADD_PATIENT,
+    ADD_SERIES,
+    ADD_STACKS,
+    ADD_STUDY,
+    ADD_TERMS,
+    CLASSES_OF_SERIES,
+    DROP_ARCHIVED,
+    DROP_STACKS,
+    HELD_INSTANCES,
+    PATIENT_NAME,
+    PATIENT_NAMED,
+    SAID_OF_PATIENT,
+    SAID_OF_STUDY,
+    SERIES_NAMED,
+    SERIES_SAID,
+    SET_PATIENT,
+    SET_SERIES_CLASSES,
+    SET_SERIES_FIGURES,
+    SET_SERIES_SAID,
+    SET_STUDY,
+    STUDY_NAMED,
+    STUDY_ROW,
+    TERMS,
+    WAITING_OF_SERIES,
+)
 from .terms import Term, moment_of, storable, terms_of
 
 _NUMBER_LIMIT = 1 << 62
@@ -69,13 +96,15 @@ def held_instances(connection: Connection, sop_uids: Sequence[str]) -> dict[str,
     """Give (series UID, SHA-256) of those instances that are held."""
     found: dict[str, tuple[str, str]] = {}
     for at in range(0, len(sop_uids), _MANY):
-        for uid, series_uid, sha256 in hot(connection).held(sop_uids[at : at + _MANY]):
+        some = list(sop_uids[at : at + _MANY])
+        given = some if connection.dialect.name == "postgresql" else json.dumps(some)
+        for uid, series_uid, sha256 in HELD_INSTANCES.all(connection, uids=given):
             found[uid] = series_uid, sha256
     return found
 
 
 def _add_waiting(connection: Connection, series_uid: str, rows: Sequence[InboxRow]) -> None:
-    found = hot(connection).series(series_uid)
+    found = SERIES_NAMED.one(connection, uid=series_uid)
     first = min(rows, key=_speaker)
     classes = {row.sop_class_uid for row in rows}
     if found is None:
@@ -83,7 +112,7 @@ def _add_waiting(connection: Connection, series_uid: str, rows: Sequence[InboxRo
         held, speaker, generation = "", None, 0
     else:
         identity, study, generation, speaker, held = found
-    if hot(connection).insert(_waiting_values(row, identity) for row in rows) != len(rows):
+    if ADD_INSTANCES.run_each(connection, (_waiting_values(row, identity) for row in rows)) != len(rows):
         raise Contended("another transaction added the same instance meanwhile")
     if generation == 0 and (speaker is None or _speaker(first) < speaker):
         _let_speak(connection, identity, first.study_uid, of_series(first.attributes), _speaker(first), study)
@@ -131,27 +160,27 @@ def put(connection: Connection, manifest: Manifest, archived_bytes: int) -> None
     the same; what else waits stays.
     """
     uid = manifest.series_instance_uid
-    found = hot(connection).series(uid)
+    found = SERIES_NAMED.one(connection, uid=uid)
     if found is None:
         identity, study = _make_series(connection, uid, manifest.study_instance_uid, manifest.attributes), None
     else:
         identity, study = found[0], found[1]
-    waiting = select(instances.c.sop_uid, instances.c.sha256)
-    waiting = waiting.where(instances.c.series_id == identity, instances.c.generation == 0)
+    waiting = WAITING_OF_SERIES.all(connection, of=identity)
     arrived = {record.sop_instance_uid: record.sha256 for record in manifest.instances}
-    done = [sop for sop, sha256 in connection.execute(waiting) if arrived.get(sop) == sha256]
-    connection.execute(delete(instances).where(instances.c.series_id == identity, instances.c.generation > 0))
+    done = [sop for sop, sha256 in waiting if arrived.get(sop) == sha256]
+    DROP_ARCHIVED.run(connection, of=identity)
     for at in range(0, len(done), _MANY):
         connection.execute(delete(instances).where(instances.c.sop_uid.in_(done[at : at + _MANY])))
-    hot(connection).insert(_archived_values(manifest, identity))
-    values = {
-        "generation": manifest.generation,
-        "instances": len(manifest.instances),
-        "frames": sum(len(stack.frames) for stack in manifest.stacks),
-        "received_bytes": manifest.received_bytes,
-        "archived_bytes": archived_bytes,
-    }
-    connection.execute(update(series).where(series.c.id == identity).values(values))
+    ADD_INSTANCES.run_each(connection, _archived_values(manifest, identity))
+    SET_SERIES_FIGURES.run(
+        connection,
+        of=identity,
+        generation=manifest.generation,
+        instances=len(manifest.instances),
+        frames=sum(len(stack.frames) for stack in manifest.stacks),
+        received_bytes=manifest.received_bytes,
+        archived_bytes=archived_bytes,
+    )
     _put_stacks(connection, identity, manifest)
     _let_speak(connection, identity, manifest.study_instance_uid, manifest.attributes, "", study)
     _describe_series(connection, identity)
@@ -175,7 +204,7 @@ def _archived_values(manifest: Manifest, series_id: int) -> Iterable[dict[str, A
 
 
 def _put_stacks(connection: Connection, series_id: int, manifest: Manifest) -> None:
-    connection.execute(delete(stacks).where(stacks.c.series_id == series_id))
+    DROP_STACKS.run(connection, of=series_id)
     rows = [
         {
             "series_id": series_id,
@@ -189,13 +218,12 @@ def _put_stacks(connection: Connection, series_id: int, manifest: Manifest) -> N
         }
         for number, stack in enumerate(manifest.stacks)
     ]
-    if rows:
-        connection.execute(insert(stacks), rows)
+    ADD_STACKS.run_each(connection, rows)
 
 
 def forget_series(connection: Connection, series_uid: str) -> None:
     """Remove a series and all its instances."""
-    found = hot(connection).series(series_uid)
+    found = SERIES_NAMED.one(connection, uid=series_uid)
     if found is not None:
         connection.execute(delete(instances).where(instances.c.series_id == found[0]))
         _remove_series(connection, found[0], found[1])
@@ -203,7 +231,7 @@ def forget_series(connection: Connection, series_uid: str) -> None:
 
 def forget_instances(connection: Connection, series_uid: str, sop_uids: Collection[str]) -> None:
     """Remove instances of a series; it goes too where it is left with neither instances nor a generation."""
-    found = hot(connection).series(series_uid)
+    found = SERIES_NAMED.one(connection, uid=series_uid)
     if found is None:
         return
     identity, study, generation, _, _ = found
@@ -235,28 +263,28 @@ def _make_series(connection: Connection, uid: str, study_uid: str, attributes: M
     row = {"series_uid": uid, "short_id": short_id(uid), "study_id": _study(connection, study_uid, attributes)}
     empty = {"modality": "", "sop_classes": "", "speaker": "", "attributes": ""}
     zero = dict.fromkeys(("generation", "instances", "frames", "received_bytes", "archived_bytes", "number"), 0)
-    return _inserted(connection, series, row | empty | zero)
+    return _added(connection, ADD_SERIES, row | empty | zero)
 
 
-def _inserted(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
-    return int(connection.execute(insert(table).returning(table.c.id), values).scalar_one())
+def _added(connection: Connection, add: Prepared, values: Mapping[str, Any]) -> int:
+    return int(add.one(connection, **values)[0])
 
 
 def _study(connection: Connection, uid: str, attributes: Mapping[str, str]) -> int:
     """Find a study, or add it; `attributes` name its patient until it is described."""
-    found = connection.execute(select(studies.c.id).where(studies.c.study_uid == uid)).scalar_one_or_none()
+    found = STUDY_NAMED.one(connection, uid=uid)
     if found is not None:
-        return int(found)
+        return int(found[0])
     patient = _patient(connection, uid, attributes)
-    return _inserted(connection, studies, {"study_uid": uid, "patient_id": patient, "moment": "", "attributes": ""})
+    return _added(connection, ADD_STUDY, {"study_uid": uid, "patient_id": patient, "moment": "", "attributes": ""})
 
 
 def _patient(connection: Connection, study_uid: str, attributes: Mapping[str, str]) -> int:
     """Find the patient of a study, or add one."""
     name = _patient_name(study_uid, attributes)
     hold(connection, [f"patient {name}"])
-    found = connection.execute(select(patients.c.id).where(patients.c.name == name)).scalar_one_or_none()
-    return int(found) if found is not None else _inserted(connection, patients, {"name": name, "attributes": ""})
+    found = PATIENT_NAMED.one(connection, called=name)
+    return int(found[0]) if found is not None else _added(connection, ADD_PATIENT, {"name": name, "attributes": ""})
 
 
 def _patient_name(study_uid: str, attributes: Mapping[str, str]) -> str:
@@ -278,14 +306,15 @@ def _let_speak(
     study = _study(connection, study_uid, attributes)
     kept = dict(of_series(attributes))
     number = kept.get("SeriesNumber", "")
-    values = {
-        "study_id": study,
-        "speaker": speaker,
-        "attributes": _to_json(kept),
-        "number": _series_number(number),
-        "modality": storable(kept.get("Modality", "")),
-    }
-    connection.execute(update(series).where(series.c.id == identity).values(values))
+    SET_SERIES_SAID.run(
+        connection,
+        of=identity,
+        study_id=study,
+        speaker=speaker,
+        attributes=_to_json(kept),
+        number=_series_number(number),
+        modality=storable(kept.get("Modality", "")),
+    )
     for affected in sorted({study, study if former is None else former}):
         _describe_study(connection, affected)
 
@@ -299,10 +328,9 @@ def _series_number(text: str) -> int:
 
 def _describe_series(connection: Connection, identity: int) -> None:
     """Renew a series' terms and SOP classes."""
-    found = select(instances.c.sop_class_uid).where(instances.c.series_id == identity).distinct()
-    classes = sorted(connection.execute(found).scalars())
-    text = connection.execute(select(series.c.attributes).where(series.c.id == identity)).scalar_one()
-    connection.execute(update(series).where(series.c.id == identity).values(sop_classes="\\".join(classes)))
+    classes = sorted(uid for (uid,) in CLASSES_OF_SERIES.all(connection, of=identity))
+    (text,) = SERIES_SAID.one(connection, of=identity)
+    SET_SERIES_CLASSES.run(connection, of=identity, sop_classes="\\".join(classes))
     tag = KEYS["SOPClassUID"].tag
     terms = [*terms_of(json.loads(text), _SERIES_TERMS), *(Term(tag, uid, uid) for uid in classes)]
     _put_terms(connection, series_terms, identity, terms)
@@ -310,56 +338,52 @@ def _describe_series(connection: Connection, identity: int) -> None:
 
 def _put_terms(connection: Connection, table: Table, owner: int, terms: Iterable[Term]) -> None:
     """Make these the terms of a study or series; those that stay are not touched."""
-    held = select(table.c.id, table.c.key, table.c.text, table.c.exact).where(table.c.owner == owner)
-    gone = {Term(key, text, exact): identity for identity, key, text, exact in connection.execute(held)}
+    held = TERMS[table].all(connection, of=owner)
+    gone = {Term(key, text, exact): identity for identity, key, text, exact in held}
     fresh = [term for term in dict.fromkeys(terms) if gone.pop(term, None) is None]
     if gone:
         connection.execute(delete(table).where(table.c.id.in_(gone.values())))
-    if fresh:
-        connection.execute(insert(table), [term._asdict() | {"owner": owner} for term in fresh])
+    ADD_TERMS[table].run_each(connection, (term._asdict() | {"owner": owner} for term in fresh))
 
 
 def _remove_series(connection: Connection, identity: int, study: int) -> None:
     connection.execute(delete(series_terms).where(series_terms.c.owner == identity))
-    connection.execute(delete(stacks).where(stacks.c.series_id == identity))
+    DROP_STACKS.run(connection, of=identity)
     connection.execute(delete(series).where(series.c.id == identity))
     _describe_study(connection, study)
 
 
 def _describe_study(connection: Connection, identity: int) -> None:
     """Say of a study what its series say, and of its patient likewise; remove it where it has none."""
-    study = connection.execute(select(studies).where(studies.c.id == identity)).one()
-    said = select(series.c.attributes).where(series.c.study_id == identity).order_by(series.c.series_uid)
-    texts = connection.execute(said).scalars().all()
+    study_uid, former, said = STUDY_ROW.one(connection, of=identity)
+    texts = [text for (text,) in SAID_OF_STUDY.all(connection, of=identity)]
     if not texts:
         connection.execute(delete(study_terms).where(study_terms.c.owner == identity))
         connection.execute(delete(studies).where(studies.c.id == identity))
-        _describe_patient(connection, study.patient_id)
+        _describe_patient(connection, former)
         return
     attributes = _first_said(texts, _OF_STUDY)
     text = _to_json(attributes)
-    if text == study.attributes:
+    if text == said:
         return
-    patient = _patient(connection, study.study_uid, attributes)
+    patient = _patient(connection, study_uid, attributes)
     date = attributes.get("StudyDate", "")
     moment = moment_of(date, attributes.get("StudyTime", "")) if date else ""
-    values = {"patient_id": patient, "moment": moment, "attributes": text}
-    connection.execute(update(studies).where(studies.c.id == identity).values(values))
+    SET_STUDY.run(connection, of=identity, patient_id=patient, moment=moment, attributes=text)
     _put_terms(connection, study_terms, identity, terms_of(attributes, _STUDY_TERMS))
-    for affected in sorted({patient, study.patient_id}):
+    for affected in sorted({patient, former}):
         _describe_patient(connection, affected)
 
 
 def _describe_patient(connection: Connection, identity: int) -> None:
-    name = connection.execute(select(patients.c.name).where(patients.c.id == identity)).scalar_one_or_none()
-    if name is None:
+    found = PATIENT_NAME.one(connection, of=identity)
+    if found is None:
         return
-    hold(connection, [f"patient {name}"])
-    said = select(studies.c.attributes).where(studies.c.patient_id == identity).order_by(studies.c.study_uid)
-    texts = connection.execute(said).scalars().all()
+    hold(connection, [f"patient {found[0]}"])
+    texts = [text for (text,) in SAID_OF_PATIENT.all(connection, of=identity)]
     if texts:  # one that is just being made says nothing yet
         text = _to_json(_first_said(texts, _OF_PATIENT))
-        connection.execute(update(patients).where(patients.c.id == identity).values(attributes=text))
+        SET_PATIENT.run(connection, of=identity, attributes=text)
     else:
         connection.execute(delete(patients).where(patients.c.id == identity))
 

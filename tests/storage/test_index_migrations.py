@@ -7,9 +7,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from filmless.storage.index import Index
 from filmless.storage.index import index as module
+from filmless.storage.index.making import make_tables
 from filmless.storage.index.migrate import upgrade
 from filmless.storage.index.schema import REVISION, metadata
 from inbox_rows import inbox_row
+from sqlalchemy import create_engine
 
 
 def back_to_first(index):
@@ -47,6 +49,20 @@ def test_the_migrations_make_the_tables_that_the_code_knows(index):
         context = MigrationContext.configure(connection, opts={"include_object": is_ours})
         assert context.get_current_revision() == REVISION
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_new_index_is_what_the_migrations_come_to(tmp_path):
+    made = {}
+    for make in (make_tables, upgrade):
+        with create_engine(f"sqlite:///{tmp_path / make.__name__}").begin() as connection:
+            make(connection)
+            rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master")
+            schema = {(*row[:3], "".join((row[3] or "").split())) for row in rows}
+            version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").all()
+        made[make] = schema, version
+
+    assert made[make_tables] == made[upgrade]
+    assert len(made[upgrade][0]) > 20
 
 
 def test_a_migration_that_fails_leaves_the_index_as_it_was(home, index):
