@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ _BINARY_FORMATS = {
 }  # fmt: skip
 _TEXT_NUMBERS = frozenset({"DS", "IS"})
 _UN = 0x554E
+_REMEMBERED_BYTES = 64
 _FAULTS = {
     elements.TRUNCATED: "the file ends inside a data element",
     elements.BAD_STRUCTURE: "a sequence holds something else than items",
@@ -105,20 +107,19 @@ class DataSet:
         whole = self.text(tag)
         return [value.strip("\0 ") for value in whole.split("\\")] if whole else []
 
-    def numbers(self, tag: int, vr: str) -> list[float]:
+    def numbers(self, tag: int, vr: str) -> Sequence[float]:
         """Give a numeric value as floats; `vr` is the VR the dictionary gives, for implicit files.
 
-        Empty and unreadable values, and infinities, are NaN; [] if absent or empty.
+        Empty and unreadable values, and infinities, are NaN; none if absent or empty.
         """
         raw = self.raw(tag)
         if not raw:
-            return []
+            return ()
         if self.encoding.is_explicit:
             stated = self.vr(tag)
             vr = stated if stated in _BINARY_FORMATS or stated in _TEXT_NUMBERS else vr
-        if vr in _TEXT_NUMBERS:
-            return [_decimal(part) for part in raw.split(b"\\")]
-        return [_finite(float(value)) for value in self._unpack(raw, _BINARY_FORMATS[vr])]
+        convert = _same_numbers if len(raw) <= _REMEMBERED_BYTES else _numbers
+        return convert(raw, vr, self.encoding.is_big_endian)
 
     def number(self, tag: int, vr: str) -> float:
         """Give the first number of the element, or NaN."""
@@ -135,11 +136,6 @@ class DataSet:
         raw = self.raw(tag)
         order: Literal["big", "little"] = "big" if self.encoding.is_big_endian else "little"
         return [int.from_bytes(raw[start : start + 8], order) for start in range(0, len(raw) - 7, 8)]
-
-    def _unpack(self, raw: bytes, code: str) -> tuple[float, ...]:
-        count = len(raw) // struct.calcsize(code)
-        order = ">" if self.encoding.is_big_endian else "<"
-        return struct.unpack_from(f"{order}{count}{code}", raw)
 
     def items(self, tag: int) -> list[DataSet]:
         """Give the items of a sequence; [] if absent or empty. Raises `FormatError` if it holds anything
@@ -170,6 +166,18 @@ def read_data_set(data: bytes, start: int, end: int, encoding: Encoding) -> Data
     scan = elements.scan_elements(np.frombuffer(data, np.uint8), start, end, **encoding._asdict())
     check_scan(scan.status, scan.position)
     return DataSet(data, scan, encoding)
+
+
+def _numbers(raw: bytes, vr: str, is_big_endian: bool) -> tuple[float, ...]:
+    if vr in _TEXT_NUMBERS:
+        return tuple(_decimal(part) for part in raw.split(b"\\"))
+    code = _BINARY_FORMATS[vr]
+    count, order = len(raw) // struct.calcsize(code), ">" if is_big_endian else "<"
+    return tuple(_finite(float(value)) for value in struct.unpack_from(f"{order}{count}{code}", raw))
+
+
+_same_numbers = lru_cache(maxsize=1024)(_numbers)
+"""The instances of a series mostly say the same."""
 
 
 def _decimal(value: bytes) -> float:
