@@ -34,7 +34,7 @@ from .dct_huffman import (
 )
 from .dct_inverse import fill_block, inverse_dct, inverse_dct_of_corner
 from .jit import inlined, kernel
-from .jpeg_2000.bits import trailing_zeros
+from .jpeg_2000.bits import leading_zeros, set_bits, trailing_zeros
 
 Coefficients = NDArray[np.int16]
 Masks = NDArray[np.uint64]
@@ -44,7 +44,7 @@ OUT_OF_RANGE = 5
 BEYOND = 6
 """An end of band that goes for more blocks than the segment has."""
 
-_U0, _U1, _U3, _U6, _U7, _U8 = (np.uint64(value) for value in (0, 1, 3, 6, 7, 8))
+_U0, _U1, _U2, _U3, _U6, _U7, _U8 = (np.uint64(value) for value in (0, 1, 2, 3, 6, 7, 8))
 _U56, _U63, _U255 = (np.uint64(value) for value in (56, 63, 255))
 _LARGEST = 32767
 _CORNER = np.uint64(1 << 10)
@@ -81,19 +81,18 @@ def decode_dc_scan(
         last = min(mcu + interval, mcus)
         while mcu < last:
             for number in range(np.uint64(blocks.shape[0])):
-                block = blocks[number]
                 buffer |= word_at(scan, position) >> count
                 position += (_U63 - count) >> _U3
                 count |= _U56
                 if is_first:
-                    entry = np.int64(tables[block[1] + (buffer >> SHIFT)])
+                    entry = np.int64(tables[blocks[number, 1] + (buffer >> SHIFT)])
                     if entry & 255 == 0:
-                        entry = long_entry(buffer, entry, long_codes, block[2], DC)
+                        entry = long_entry(buffer, entry, long_codes, blocks[number, 2], DC)
                         if entry & 255 == 0:
                             return BAD_CODE, mcu
                     used = np.uint64(entry & 255)
-                    predictions[block[0]] += entry >> 16
-                    level = predictions[block[0]] << low
+                    predictions[blocks[number, 0]] += entry >> 16
+                    level = predictions[blocks[number, 0]] << low
                     if not -_LARGEST <= level <= _LARGEST:
                         return OUT_OF_RANGE, mcu
                 else:
@@ -101,9 +100,9 @@ def decode_dc_scan(
                     level = np.int64(buffer >> _U63) << low
                 buffer <<= used
                 count -= used
-                down, right = row * block[5] + block[3], column * block[6] + block[4]
-                if down < block[7] and right < block[8]:
-                    at = block[9] + down * block[8] + right
+                down, right = row * blocks[number, 5] + blocks[number, 3], column * blocks[number, 6] + blocks[number, 4]
+                if down < blocks[number, 7] and right < blocks[number, 8]:
+                    at = blocks[number, 9] + down * blocks[number, 8] + right
                     levels[at] = level if is_first else levels[at] | level
             if position << _U3 > (ends[segment] << _U3) + count:
                 return CUT_OFF, mcu
@@ -181,27 +180,45 @@ def decode_band(
 
 
 @inlined
-def _corrected(
-    scan: Bytes, bits: tuple[Any, Any, Any], chosen: Any, plus: Any, coefficients: Coefficients, base: Any
-) -> tuple[Any, Any, Any]:
-    """Take a bit for each `chosen` coefficient: where it is set, the coefficient goes `plus` away from zero.
+def _taken(scan: Bytes, bits: tuple[Any, Any, Any], total: Any, corrections: Any) -> tuple[Any, Any, Any, Any]:
+    """Move `total` bits, 63 at most, from the buffer to the end of `corrections`.
 
-    `bits` and what is given are the bit buffer, the bits in it, and the next byte.
+    `bits` is the bit buffer, the bits in it, and the next byte; after a code there are 25 or more in it.
     """
     buffer, count, position = bits
-    while chosen:
-        if count == _U0:
-            buffer |= word_at(scan, position) >> count
-            position += (_U63 - count) >> _U3
-            count |= _U56
-        at = base + np.uint64(trailing_zeros(np.int64(chosen)))
-        value = np.int64(coefficients[at])
+    while total > count:
+        corrections = corrections << count | buffer >> _U1 >> (_U63 - count)
+        total -= count
+        buffer, count = word_at(scan, position), _U56
+        position += _U7
+    corrections = corrections << total | buffer >> _U1 >> (_U63 - total)
+    return buffer << total, count - total, position, corrections
+
+
+@inlined
+def _without_lowest(word: Any, total: Any) -> Any:
+    """Clear the lowest set bits, at most 15 of them: a loop would end where no processor foresees it."""
+    if total > _U3:
+        for _ in range(total >> _U2):
+            for _ in range(4):
+                word &= word - _U1
+    once = word & (word - _U1)
+    word ^= (word ^ once) & (_U0 - (total & _U1))
+    twice = word & (word - _U1)
+    twice &= twice - _U1
+    return word ^ ((word ^ twice) & (_U0 - (total >> _U1 & _U1)))
+
+
+@inlined
+def _correct(coefficients: Coefficients, base: Any, known: Any, corrections: Any, plus: Any) -> None:
+    """Bring each `known` coefficient `plus` away from zero where its bit is set; the last one has the lowest bit."""
+    while known:
+        k = _U63 - np.uint64(leading_zeros(np.int64(known)))
+        value = np.int64(coefficients[base + k])
         sign = value >> 63
-        coefficients[at] = value + (((plus ^ sign) - sign) & -np.int64(buffer >> _U63))
-        buffer <<= _U1
-        count -= _U1
-        chosen &= chosen - _U1
-    return buffer, count, position
+        coefficients[base + k] = value + (((plus ^ sign) - sign) & -np.int64(corrections & _U1))
+        corrections >>= _U1
+        known ^= _U1 << k
 
 
 @kernel
@@ -229,7 +246,7 @@ def refine_band(
         run = _U0
         while number < last:
             mask, base, ahead = masks[number], number << _U6, whole
-            known = mask & whole
+            known, corrections = mask & whole, _U0
             while run == _U0 and ahead:
                 buffer, count, position = bits
                 buffer |= word_at(scan, position) >> count
@@ -247,19 +264,26 @@ def refine_band(
                     if run > last - number:
                         return BEYOND, number
                     break
-                zeros = ahead & ~known
-                for _ in range(step):
-                    zeros &= zeros - _U1
+                zeros = _without_lowest(ahead & ~known, step)
                 if zeros == _U0 or not -1 <= value <= 1:
                     return BAD_RUN, number
                 passed = zeros ^ (zeros - _U1)  # the lowest zero left, and all below
-                bits = _corrected(scan, bits, ahead & known & passed, plus, coefficients, base)
+                buffer, count, position, corrections = _taken(
+                    scan, bits, set_bits(ahead & known & passed), corrections
+                )
+                bits = buffer, count, position
                 k = np.uint64(trailing_zeros(np.int64(zeros)))
                 coefficients[base + k] = value << low
                 mask |= np.uint64(value != 0) << k
                 ahead &= ~passed
+            if known:
+                if run != _U0:
+                    buffer, count, position, corrections = _taken(
+                        scan, bits, set_bits(ahead & known), corrections
+                    )
+                    bits = buffer, count, position
+                _correct(coefficients, base, known, corrections, plus)
             if run != _U0:
-                bits = _corrected(scan, bits, ahead & known, plus, coefficients, base)
                 run -= _U1
             if bits[2] << _U3 > (ends[segment] << _U3) + bits[1]:
                 return CUT_OFF, number
