@@ -141,8 +141,8 @@ def decode_band(
         buffer, count = _U0, _U0
         last = min(number + np.uint64(interval), blocks)
         while number < last:
-            mask, base, k, largest = masks[number], number << _U6, first, np.int64(0)
-            run = _U1
+            mask, base, k = masks[number], number << _U6, first
+            run, value, largest = _U1, np.int64(0), np.int64(0)
             while k < after:
                 buffer |= word_at(scan, position) >> count
                 position += (_U63 - count) >> _U3
@@ -152,21 +152,26 @@ def decode_band(
                     entry = long_entry(buffer, entry, long_codes, _U0, BAND)
                     if entry & 255 == 0:
                         return BAD_CODE, number
-                buffer <<= np.uint64(entry & 255)
-                count -= np.uint64(entry & 255)
-                step, value = np.uint64(entry >> 8) & _U255, entry >> 16
-                if step == np.uint64(END_OF_BLOCK_STEP):
-                    run = np.uint64(value)
-                    break
-                k += step
-                if k >= after:
-                    return BAD_RUN, number
-                value <<= low
-                coefficients[base + k] = value
-                largest = max(largest, abs(value))
-                mask |= np.uint64(value != 0) << k
-                k += _U1
-            if largest > _LARGEST:
+                # Two more that one look-up decides find enough bits in the buffer: 31 + 2 * 11 of 56.
+                for turn in range(3):
+                    if turn > 0:
+                        entry = np.int64(table[buffer >> SHIFT])
+                        if k >= after or entry & 255 == 0:
+                            break
+                    buffer <<= np.uint64(entry & 255)
+                    count -= np.uint64(entry & 255)
+                    k += (np.uint64(entry >> 8) & _U255) + _U1
+                    value = entry >> 16
+                    if k > after:
+                        break
+                    coefficients[base + k - _U1] = value << low
+                    largest = max(largest, abs(value))
+                    mask |= np.uint64(value != 0) << (k - _U1)
+            if k > np.uint64(END_OF_BLOCK_STEP):
+                run = np.uint64(value)
+            elif k > after:
+                return BAD_RUN, number
+            if largest << low > _LARGEST:
                 return OUT_OF_RANGE, number
             if position << _U3 > (ends[segment] << _U3) + count:
                 return CUT_OFF, number
