@@ -100,7 +100,10 @@ def decode_dc_scan(
                     level = np.int64(buffer >> _U63) << low
                 buffer <<= used
                 count -= used
-                down, right = row * blocks[number, 5] + blocks[number, 3], column * blocks[number, 6] + blocks[number, 4]
+                down, right = (
+                    row * blocks[number, 5] + blocks[number, 3],
+                    column * blocks[number, 6] + blocks[number, 4],
+                )
                 if down < blocks[number, 7] and right < blocks[number, 8]:
                     at = blocks[number, 9] + down * blocks[number, 8] + right
                     levels[at] = level if is_first else levels[at] | level
@@ -273,9 +276,7 @@ def refine_band(
                 if zeros == _U0 or not -1 <= value <= 1:
                     return BAD_RUN, number
                 passed = zeros ^ (zeros - _U1)  # the lowest zero left, and all below
-                buffer, count, position, corrections = _taken(
-                    scan, bits, set_bits(ahead & known & passed), corrections
-                )
+                buffer, count, position, corrections = _taken(scan, bits, set_bits(ahead & known & passed), corrections)
                 bits = buffer, count, position
                 k = np.uint64(trailing_zeros(np.int64(zeros)))
                 coefficients[base + k] = value << low
@@ -283,9 +284,7 @@ def refine_band(
                 ahead &= ~passed
             if known:
                 if run != _U0:
-                    buffer, count, position, corrections = _taken(
-                        scan, bits, set_bits(ahead & known), corrections
-                    )
+                    buffer, count, position, corrections = _taken(scan, bits, set_bits(ahead & known), corrections)
                     bits = buffer, count, position
                 _correct(coefficients, base, known, corrections, plus)
             if run != _U0:

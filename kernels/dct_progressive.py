@@ -19,7 +19,8 @@ from .dct_planes import Planes
 from .dct_scan import Bits, check_outcome, huffman_tables
 
 _NOT_CODED = 255
-_NO_TABLES = (np.zeros(1, np.int32), np.zeros(1, np.int32))
+_NO_TABLES = (np.frombuffer(bytes(4), np.int32),) * 2
+"""Read-only, as all tables are: else the kernel would be compiled once more."""
 
 
 class ProgressiveScans:
