@@ -240,20 +240,19 @@ def decode_scan(
         last = min(mcu + interval, mcus)
         while mcu < last:
             for number in range(np.uint64(blocks.shape[0])):
-                block = blocks[number]
-                table, quantiser = block[2], block[5]
+                table, quantiser = blocks[number, 2], blocks[number, 5]
                 buffer |= word_at(scan, position) >> count
                 position += (_U63 - count) >> _U3
                 count |= _U56
-                entry = np.int64(tables[block[1] + (buffer >> SHIFT)])
+                entry = np.int64(tables[blocks[number, 1] + (buffer >> SHIFT)])
                 if entry & 255 == 0:
-                    entry = long_entry(buffer, entry, long_codes, block[3], DC)
+                    entry = long_entry(buffer, entry, long_codes, blocks[number, 3], DC)
                     if entry & 255 == 0:
                         return BAD_CODE, mcu
                 buffer <<= np.uint64(entry & 255)
                 count -= np.uint64(entry & 255)
-                predictions[block[0]] = np.int32(predictions[block[0]] + (entry >> 16))
-                dc = predictions[block[0]] * quantisers[quantiser]
+                predictions[blocks[number, 0]] = np.int32(predictions[blocks[number, 0]] + (entry >> 16))
+                dc = predictions[blocks[number, 0]] * quantisers[quantiser]
                 coefficients[0] = dc
                 k = _U1
                 while k < _U64:
@@ -262,7 +261,7 @@ def decode_scan(
                     count |= _U56
                     entry = np.int64(tables[table + (buffer >> SHIFT)])
                     if entry & 255 == 0:
-                        entry = long_entry(buffer, entry, long_codes, block[4], AC)
+                        entry = long_entry(buffer, entry, long_codes, blocks[number, 4], AC)
                         if entry & 255 == 0:
                             return BAD_CODE, mcu
                     # Two more that one look-up decides find enough bits in the buffer: 31 + 2 * 11 of 56.
@@ -280,15 +279,15 @@ def decode_scan(
                     return BAD_RUN, mcu
                 if position << _U3 > (ends[segment] << _U3) + count:
                     return CUT_OFF, mcu
-                at = block[6] + column * block[8] + row * block[9]
+                at = blocks[number, 6] + column * blocks[number, 8] + row * blocks[number, 9]
                 if k == _AFTER_END:
                     coefficients[0] = 0
                     level = ((np.int64(np.int32(dc)) + 4) >> 3) + ((white + 1) >> 1)
-                    fill_block(samples, at, block[7], min(max(level, 0), white))
+                    fill_block(samples, at, blocks[number, 7], min(max(level, 0), white))
                 elif _AFTER_END < k <= _AFTER_CORNER:
-                    inverse_dct_of_corner(coefficients, samples, at, block[7])
+                    inverse_dct_of_corner(coefficients, samples, at, blocks[number, 7])
                 else:
-                    inverse_dct(coefficients, samples, at, block[7])
+                    inverse_dct(coefficients, samples, at, blocks[number, 7])
             column += _U1
             if column == across:
                 column = _U0
