@@ -5,7 +5,8 @@ band that nothing was coded in costs one look at that word, a scan that refines 
 that no coefficient is written to is never touched, and the inverse transform knows what is there.
 
 In a refining scan the correction bits of coefficients lie between the codes of new ones: a code says how many zeros
-to step over, and every coefficient on the way that is not zero takes one bit.
+to step over, and every coefficient on the way that is not zero takes one bit. A block takes at most 63 codes of 31 bits
+and as many corrections, so reading goes no further beyond a segment's end than `PADDING_BYTES` before it is noticed.
 Source: ITU-T T.81 G.1.2 and G.2 (progressive coding with Huffman codes).
 """
 

@@ -151,6 +151,17 @@ def test_one_component_has_no_sampling_whatever_its_factors(shape, factors, inte
     assert np.array_equal(decoded(coded, shape).samples, imagecodecs.jpeg8_decode(coded))
 
 
+@pytest.mark.parametrize("factors", [[(4, 1), (1, 1), (2, 1)], [(1, 4), (1, 2), (1, 1)], [(3, 1), (1, 1), (3, 1)]])
+def test_blocks_beyond_the_picture_take_bits_but_are_not_kept(factors):
+    scans = [([0, 1, 2], 0, 0, 0, 1), ([0, 1, 2], 0, 0, 1, 0), *(([c], 1, 63, 0, 0) for c in range(3))]
+    for shape in ((37, 61), (1, 1), (33, 8)):
+        coded = made_up(shape, factors, scans=scans, interval=3)
+        frame = decoded(coded, (*shape, 3), to_rgb=False)
+        whole = imagecodecs.jpeg8_decode(coded, colorspace="YCBCR", outcolorspace="YCBCR")
+
+        assert np.array_equal(frame.samples, whole)
+
+
 @pytest.mark.parametrize("longest", [9, 16])
 @pytest.mark.parametrize("first_bits", [0, 6, 9])
 def test_long_codes_and_large_values_need_more_than_one_look_up(longest, first_bits):
