@@ -1,7 +1,8 @@
-"""Sequential DCT frames, real ones of several modalities, beside the libraries; everyone on one thread.
+"""DCT frames, sequential and progressive, of several modalities, beside the libraries; everyone on one thread.
 
 Our samples must be libjpeg-turbo's to the last bit; pylibjpeg-libjpeg may differ by 2. The real frames are coded
-strongly, with 0.2 to 2.5 bits a pixel: the CT is timed once more at a quality for diagnosis.
+strongly, with 0.2 to 2.5 bits a pixel: the CT is timed once more at a quality for diagnosis. Of progressive frames
+only two are real; the others are sequential ones coded anew by libjpeg-turbo's own scans.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 import pydicom
 import pytest
 from filmless.kernels.jpeg_dct import decode_jpeg_dct
+from PIL import Image
 from pydicom.encaps import generate_frames
 
 imagecodecs = pytest.importorskip("imagecodecs")
@@ -35,8 +38,17 @@ EIGHT_BITS = {
     "XC 600x600 in colour": "modalities/JPEGwithIcon.dcm",
     "pattern 400x640 in colour": "transfer_syntaxes/test_pattern/TestPattern_JPEG-Baseline_YBRFull.dcm",
 }
+PROGRESSIVE_12 = {
+    "CT 512x512, bands alone": f"{_SYNTAXES}53.dcm",
+    "CT 512x512, bands and bits": f"{_SYNTAXES}55.dcm",
+}
+PROGRESSIVE_8 = {f"{name}, progressive": name for name in ("CT 512x512", "XA 512x512", "XC 600x600 in colour")}
 DIAGNOSTIC = "CT 512x512 at quality 95"
-CASES = [(bits, name) for bits, names in ((12, [*TWELVE_BITS, DIAGNOSTIC]), (8, EIGHT_BITS)) for name in names]
+CASES = [
+    (bits, name)
+    for bits, names in ((12, [*TWELVE_BITS, DIAGNOSTIC, *PROGRESSIVE_12]), (8, [*EIGHT_BITS, *PROGRESSIVE_8]))
+    for name in names
+]
 TOLERANCE = 2
 """Levels by which inverse transforms of one precision may differ."""
 
@@ -56,7 +68,12 @@ def codestream(bits: int, name: str) -> bytes:
     if name == DIAGNOSTIC:
         image = imagecodecs.jpeg8_decode(codestream(12, "CT 512x512"))
         return bytes(imagecodecs.jpeg8_encode(image, level=95, bitspersample=12))
-    dataset = pydicom.dcmread(data_folder() / (TWELVE_BITS if bits == 12 else EIGHT_BITS)[name])
+    if bits == 8 and name in PROGRESSIVE_8:
+        coded = BytesIO()
+        image = Image.fromarray(imagecodecs.jpeg8_decode(codestream(8, PROGRESSIVE_8[name])))
+        image.save(coded, "JPEG", progressive=True, quality=90)
+        return coded.getvalue()
+    dataset = pydicom.dcmread(data_folder() / (TWELVE_BITS | PROGRESSIVE_12 if bits == 12 else EIGHT_BITS)[name])
     return next(generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames", 1))))
 
 
@@ -72,6 +89,8 @@ def libjpeg_turbo(coded: bytes, shape: tuple[int, ...]) -> Callable[[], Samples]
 
 def pylibjpeg(coded: bytes, shape: tuple[int, ...]) -> Callable[[], Samples]:
     libjpeg = pytest.importorskip("libjpeg")
+    if b"\xff\xc2" in coded[:1000]:
+        return lambda: libjpeg.decode(coded)
     # It refuses a spectral selection that ends at 0, as some of these scan headers have it: it is given the right one.
     scan = coded.index(b"\xff\xda")
     end = scan + 2 + coded[scan + 3] - 2

@@ -7,7 +7,6 @@ T.87 annex C, T.800 annex A).
 
 from __future__ import annotations
 
-import re
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ _SOT_MARKER, _EOC_MARKER = b"\xff\x90", b"\xff\xd9"
 _LEAST_TILE_PART = 14
 """Bytes of SOT and SOD."""
 _SOS, _EOI, _APP0, _APP14 = 0xDA, 0xD9, 0xE0, 0xEE
-_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""The marker that ends a scan: neither a stuffed FF, nor a restart, nor a fill byte."""
 _MAXIMUM_TILES = 65535
 _SEARCHED_FOR_SIZ = 1 << 16
 
@@ -90,41 +87,6 @@ def _frame_header(body: bytes, marker: int, has_jfif: bool, adobe: int | None) -
     precision, rows, columns, samples = struct.unpack_from(">BHHB", body)
     names = body[6 : 6 + 3 * samples : 3]
     return CodestreamHeader(rows, columns, samples, precision, marker, has_jfif, adobe, names == b"RGB")
-
-
-def check_progression(codestream: bytes) -> None:
-    """Raise `DecodeError` where scans of a progressive JPEG are missing (T.81 annex G).
-
-    libjpeg-turbo makes a coarse picture of the scans that are there, and says nothing. A codestream is whole when each
-    component has got all 64 coefficients to their last bit.
-    """
-    lowest: dict[int, list[int]] = {}
-    components, position = b"", 2
-    while True:
-        marker, body, position = _next_segment(codestream, position)
-        if marker == _EOI:
-            break
-        if marker in _FRAME_MARKERS and len(body) > 5:
-            components = body[6 : 6 + 3 * body[5] : 3]
-        if marker == _SOS:
-            _note_scan(body, lowest)
-            found = _AFTER_SCAN.search(codestream, position)
-            position = found.start() if found else len(codestream)
-    missing = [name for name in components if any(lowest.get(name, [1] * 64))]
-    if missing:
-        raise DecodeError(f"the progressive JPEG is cut off: scans of {len(missing)} components are missing")
-
-
-def _note_scan(body: bytes, lowest: dict[int, list[int]]) -> None:
-    """Note the lowest bit that a scan gives of each coefficient, by component."""
-    count = body[0] if body else 0
-    if len(body) != 4 + 2 * count:
-        raise DecodeError("a JPEG scan header has another length than its components take")
-    first, last, bits = body[-3:]
-    for name in body[1 : 1 + 2 * count : 2]:
-        coefficients = lowest.setdefault(name, [1] * 64)
-        for number in range(first, min(last, 63) + 1):
-            coefficients[number] = bits & 15
 
 
 def find_jpeg2000(codestream: bytes) -> bytes:

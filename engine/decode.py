@@ -31,7 +31,6 @@ from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
 from ..storage.pool import is_worker, run_all, thread_count
 from .codestream import (
     CodestreamHeader,
-    check_progression,
     check_tile_parts,
     find_jpeg2000,
     read_jpeg2000_header,
@@ -48,7 +47,6 @@ MAXIMUM_FRAME_BYTES = 2 << 30
 _TASKS_A_THREAD = 4
 """Of frames decoded together: more would share them out more evenly, where some are harder to decode."""
 _YBR = ("YBR_FULL", "YBR_FULL_422")
-_JPEG_SEQUENTIAL = (0xC0, 0xC1)
 _JPEG_LOSSLESS = 0xC3
 _BITS_OF_A_BIT = 8
 """The most that pixels of one bit are coded with: JPEG has none of one bit, and some writers code whole bytes."""
@@ -308,7 +306,7 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
 
 
 def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
-    """Decode JPEG (T.81): sequential and lossless processes by our kernels, progressive ones by libjpeg-turbo.
+    """Decode JPEG (T.81), sequential, progressive or lossless, with Huffman codes: no transfer syntax has others.
 
     The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes, and the
     other way round. YCbCr becomes RGB unless the process is lossless.
@@ -318,14 +316,8 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
     if header.process == _JPEG_LOSSLESS:
         return _from_codec(decode_jpeg_lossless(_ended(codestream)), description)
     is_ycc = header.samples > 1 and _is_ybr(header, description)
-    if header.process in _JPEG_SEQUENTIAL and header.samples in (1, 3):
-        shape = (header.rows, header.columns, header.samples)
-        samples = decode_jpeg_dct(_ended(codestream), shape, is_ycc=is_ycc).samples
-    else:
-        _check_end(codestream)
-        check_progression(codestream)
-        coded, shown = ("YCBCR" if is_ycc else "RGB", "RGB") if header.samples == 3 else (None, None)
-        samples = _guarded(lambda: imagecodecs.jpeg8_decode(codestream, colorspace=coded, outcolorspace=shown), "JPEG")
+    shape = (header.rows, header.columns, header.samples)
+    samples = decode_jpeg_dct(_ended(codestream), shape, is_ycc=is_ycc).samples
     if header.samples == 1:
         return _from_codec(_clipped(samples, description), description)
     return _from_codec(samples, description, "RGB")
@@ -363,12 +355,6 @@ def _ended(codestream: bytes) -> bytes:
     It hides nothing: our kernels, and OpenJPEG, count what they decode, and name what is cut off.
     """
     return codestream if _has_end(codestream) else codestream + _EOI
-
-
-def _check_end(codestream: bytes) -> None:
-    """Raise `DecodeError` where EOI is missing: libjpeg would fill in what is cut off with grey, and say nothing."""
-    if not _has_end(codestream):
-        raise DecodeError(f"the codestream of {len(codestream)} bytes has no end marker: it is cut off")
 
 
 def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> DecodedFrame:
@@ -481,8 +467,8 @@ CODECS: dict[str, Codec] = {
     "1.2.840.10008.1.2.8.1": Codec(_decode_deflated, "zlib", "pydicom"),
     _JPEG + "50": Codec(_decode_jpeg, _OURS, "libjpeg (pylibjpeg)"),
     _JPEG + "51": Codec(_decode_jpeg, _OURS, "libjpeg (pylibjpeg)"),
-    _JPEG + "53": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
-    _JPEG + "55": Codec(_decode_jpeg, _LIBJPEG_TURBO, "libjpeg (pylibjpeg)"),
+    _JPEG + "53": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
+    _JPEG + "55": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
     _JPEG + "57": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
     _JPEG + "70": Codec(_decode_jpeg, _OURS, _LIBJPEG_TURBO),
     _JPEG + "80": Codec(_decode_jpeg_ls, _OURS, "CharLS (imagecodecs)"),

@@ -6,6 +6,7 @@ tiny arrays, by the ways and with the types that the engine uses.
 
 from __future__ import annotations
 
+import io
 import itertools
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..kernels import elements, window
 from ..kernels.crc32c import crc32c
@@ -194,9 +196,18 @@ def _lossy_frames() -> Iterator[tuple[str, Values, bytes]]:
             image,
             bytes(imagecodecs.jpeg8_encode(image, level=90, bitspersample=bits)),
         )
+        yield _JPEG + "55", image, _progressive(image)
         for level in (0, 2):
             yield _JPEG + "81", image, bytes(imagecodecs.jpegls_encode(image, level=level))
         yield _JPEG + "91", image, bytes(imagecodecs.jpeg2k_encode(image, level=40, codecformat="j2k"))
+
+
+def _progressive(image: Values) -> bytes:
+    """Give a JPEG in many scans; that of 12 bits is one of 8 which says so."""
+    coded = io.BytesIO()
+    Image.fromarray(image.astype(np.uint8)).save(coded, "JPEG", progressive=True)
+    header = b"\xff\xc2\0\x0b"
+    return coded.getvalue().replace(header + b"\x08", header + b"\x0c") if image.itemsize > 1 else coded.getvalue()
 
 
 def _ramp(samples: int) -> Values:

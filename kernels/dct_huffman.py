@@ -2,7 +2,8 @@
 
 A first pass takes out stuffed zeros and finds the restart markers, so that the bit loop sees nothing but bits. One
 look-up in a table of `LOOKED_AT_BITS` gives length, run and value of a coefficient together. Every block is
-transformed as soon as it is decoded: a sequential scan needs no memory for coefficients.
+transformed as soon as it is decoded: a sequential scan needs no memory for coefficients. Progressive scans, which do,
+are decoded in `dct_approximation`, by the same tables.
 
 How an entry of a table reads: value in the upper 16 bits, signed; coefficients to step over in the next 8; bits used,
 code and value, in the lowest 8. Where the value does not fit the bits looked at, bits used are 0 and code length and
@@ -36,18 +37,25 @@ PADDING_BYTES = 320
 """A block takes at most 64 times 31 bits, and eight bytes are loaded at a time: so far beyond its end may a segment be
 read before that is noticed."""
 
+DC = 0
+"""Kinds of tables: differences of DC coefficients,"""
+AC = 1
+"""AC coefficients of a sequential scan,"""
+BAND = 2
+"""and AC coefficients of a progressive one: there an end of the band goes for a run of blocks."""
+
 DECODED = 0
 BAD_CODE = 1
 """Bits that are no code of the table."""
 BAD_RUN = 2
-"""A run beyond the last coefficient of its block, or a symbol that sequential coding does not have."""
+"""A run beyond the last coefficient of its block or band, or a symbol that the process does not have."""
 CUT_OFF = 3
 """The segment ends before its last block does."""
 LEFT_OVER = 4
 """Bytes of the segment that no block needed, other than padding."""
 
-_SHIFT = np.uint64(64 - LOOKED_AT_BITS)
-_END_OF_BLOCK_STEP = 127
+SHIFT = np.uint64(64 - LOOKED_AT_BITS)
+END_OF_BLOCK_STEP = 127
 _NO_SYMBOL_STEP = 64
 _END_OF_BLOCK = np.uint64(0x00)
 _ZERO_RUN = np.uint64(0xF0)
@@ -57,7 +65,7 @@ _DUMMY = 64
 _U0, _U1, _U3, _U4, _U7, _U8, _U15, _U16 = (np.uint64(value) for value in (0, 1, 3, 4, 7, 8, 15, 16))
 _U48, _U56, _U63, _U64, _U255 = (np.uint64(value) for value in (48, 56, 63, 64, 255))
 _EACH_BYTE = np.uint64(0x0101010101010101)
-_AFTER_END = np.uint64(_END_OF_BLOCK_STEP + 2)
+_AFTER_END = np.uint64(END_OF_BLOCK_STEP + 2)
 """The coefficient reached by an end of block that follows the DC coefficient at once."""
 _AFTER_CORNER = _AFTER_END + np.uint64(9)
 """The same where at most the ten lowest coefficients are coded: they lie in the 4 x 4 corner."""
@@ -78,7 +86,7 @@ ZIGZAG = _zigzag()
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def _word_at(_typing: Any, scan: Any, _at: Any) -> Any:
+def word_at(_typing: Any, scan: Any, _at: Any) -> Any:
     """Give the eight bytes of `scan` from index `at` as a big-endian number; the caller proves that they are there."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -91,7 +99,7 @@ def _word_at(_typing: Any, scan: Any, _at: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def _put_word(_typing: Any, scan: Any, _at: Any, _word: Any) -> Any:
-    """Write what `_word_at` gave to `scan` from index `at`; the caller proves that there is room."""
+    """Write what `word_at` gave to `scan` from index `at`; the caller proves that there is room."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         target = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -103,11 +111,28 @@ def _put_word(_typing: Any, scan: Any, _at: Any, _word: Any) -> Any:
 
 
 @inlined
-def _step_of(symbol: Any) -> Any:
-    """Give how many coefficients an AC symbol steps over before the one it codes."""
+def _size_of(symbol: Any, kind: int) -> Any:
+    """Give how many bits follow the code of a symbol."""
+    is_end_of_band = kind == BAND and symbol & _U15 == _U0 and symbol != _ZERO_RUN
+    return symbol >> _U4 if is_end_of_band else symbol & _U15
+
+
+@inlined
+def _step_of(symbol: Any, kind: int) -> Any:
+    """Give how many coefficients a symbol steps over before the one it codes."""
+    if kind == DC:
+        return 0
     if symbol & _U15 != _U0 or symbol == _ZERO_RUN:
         return np.int64(symbol >> _U4)
-    return _END_OF_BLOCK_STEP if symbol == _END_OF_BLOCK else _NO_SYMBOL_STEP
+    return END_OF_BLOCK_STEP if symbol == _END_OF_BLOCK or kind == BAND else _NO_SYMBOL_STEP
+
+
+@inlined
+def _value_of(bits: Any, size: Any, step: Any, kind: int) -> Any:
+    """Give what the `size` bits after a code stand for: difference, coefficient, or blocks that the band ends in."""
+    if kind == BAND and step == END_OF_BLOCK_STEP:
+        return np.int64((_U1 << size) + bits)
+    return _extended(bits, size)
 
 
 @inlined
@@ -121,9 +146,9 @@ def _extended(bits: Any, size: Any) -> Any:
 
 @kernel
 def build_table(
-    counts: Bytes, symbols: Bytes, is_dc: bool, table: NDArray[np.int32], long_codes: NDArray[np.int32]
+    counts: Bytes, symbols: Bytes, kind: int, table: NDArray[np.int32], long_codes: NDArray[np.int32]
 ) -> None:
-    """Fill one look-up table and its `long_codes` from a DHT segment's counts (16,) and symbols.
+    """Fill one look-up table of a kind, and its `long_codes`, from a DHT segment's counts (16,) and symbols.
 
     The caller proves that the counts fit the symbols and the code space (T.81 C.2).
     """
@@ -136,7 +161,7 @@ def build_table(
             long_codes[np.uint64(34) + index] = symbol
             if length <= np.uint64(LOOKED_AT_BITS):
                 rest = np.uint64(LOOKED_AT_BITS) - length
-                _fill_entries(table[code << rest : (code + _U1) << rest], length, rest, symbol, is_dc)
+                _fill_entries(table[code << rest : (code + _U1) << rest], length, rest, symbol, kind)
             code += _U1
             index += _U1
         long_codes[length] = code << (_U16 - length)
@@ -144,20 +169,19 @@ def build_table(
 
 
 @inlined
-def _fill_entries(entries: NDArray[np.int32], length: Any, rest: Any, symbol: Any, is_dc: bool) -> None:
+def _fill_entries(entries: NDArray[np.int32], length: Any, rest: Any, symbol: Any, kind: int) -> None:
     """Fill the entries that begin with one code, whatever the `rest` bits after it are."""
-    size = symbol & _U15
-    step = 0 if is_dc else _step_of(symbol)
+    size, step = _size_of(symbol, kind), _step_of(symbol, kind)
     if size > rest:
         entries[:] = np.int64(length << _U16 | symbol << _U8)
         return
     for bits in range(np.uint64(entries.size)):
-        value = _extended(bits >> (rest - size), size)
+        value = _value_of(bits >> (rest - size), size, step, kind)
         entries[bits] = (value << 16) | (step << 8) | np.int64(length + size)
 
 
 @inlined
-def _long_entry(buffer: Any, entry: Any, long_codes: NDArray[np.int32], base: Any, is_dc: bool) -> Any:
+def long_entry(buffer: Any, entry: Any, long_codes: NDArray[np.int32], base: Any, kind: int) -> Any:
     """Give the entry for a code and value that one look-up does not decide; 0 bits used where there is no code."""
     length, symbol = np.uint64(entry >> 16), np.uint64(entry >> 8) & _U255
     if entry == 0:
@@ -169,14 +193,13 @@ def _long_entry(buffer: Any, entry: Any, long_codes: NDArray[np.int32], base: An
             return np.int64(0)
         index = np.int64(window >> (_U16 - length)) + long_codes[base + _U16 + _U1 + length]
         symbol = np.uint64(long_codes[base + np.uint64(34) + (np.uint64(index) & _U255)])
-    size = symbol & _U15
-    value = _extended((buffer << length) >> _U1 >> (_U63 - size), size)
-    step = 0 if is_dc else _step_of(symbol)
+    size, step = _size_of(symbol, kind), _step_of(symbol, kind)
+    value = _value_of((buffer << length) >> _U1 >> (_U63 - size), size, step, kind)
     return (value << 16) | (step << 8) | np.int64(length + size)
 
 
 @inlined
-def _is_padding(scan: Bytes, start: Any, end: Any) -> bool:
+def is_padding(scan: Bytes, start: Any, end: Any) -> bool:
     """Whether the bytes are all zero or all ones, as some writers pad with."""
     for at in range(start, end):
         if scan[at] != 0 and scan[at] != 255:
@@ -217,35 +240,34 @@ def decode_scan(
         last = min(mcu + interval, mcus)
         while mcu < last:
             for number in range(np.uint64(blocks.shape[0])):
-                block = blocks[number]
-                table, quantiser = block[2], block[5]
-                buffer |= _word_at(scan, position) >> count
+                table, quantiser = blocks[number, 2], blocks[number, 5]
+                buffer |= word_at(scan, position) >> count
                 position += (_U63 - count) >> _U3
                 count |= _U56
-                entry = np.int64(tables[block[1] + (buffer >> _SHIFT)])
+                entry = np.int64(tables[blocks[number, 1] + (buffer >> SHIFT)])
                 if entry & 255 == 0:
-                    entry = _long_entry(buffer, entry, long_codes, block[3], True)
+                    entry = long_entry(buffer, entry, long_codes, blocks[number, 3], DC)
                     if entry & 255 == 0:
                         return BAD_CODE, mcu
                 buffer <<= np.uint64(entry & 255)
                 count -= np.uint64(entry & 255)
-                predictions[block[0]] = np.int32(predictions[block[0]] + (entry >> 16))
-                dc = predictions[block[0]] * quantisers[quantiser]
+                predictions[blocks[number, 0]] = np.int32(predictions[blocks[number, 0]] + (entry >> 16))
+                dc = predictions[blocks[number, 0]] * quantisers[quantiser]
                 coefficients[0] = dc
                 k = _U1
                 while k < _U64:
-                    buffer |= _word_at(scan, position) >> count
+                    buffer |= word_at(scan, position) >> count
                     position += (_U63 - count) >> _U3
                     count |= _U56
-                    entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                    entry = np.int64(tables[table + (buffer >> SHIFT)])
                     if entry & 255 == 0:
-                        entry = _long_entry(buffer, entry, long_codes, block[4], False)
+                        entry = long_entry(buffer, entry, long_codes, blocks[number, 4], AC)
                         if entry & 255 == 0:
                             return BAD_CODE, mcu
                     # Two more that one look-up decides find enough bits in the buffer: 31 + 2 * 11 of 56.
                     for turn in range(3):
                         if turn > 0:
-                            entry = np.int64(tables[table + (buffer >> _SHIFT)])
+                            entry = np.int64(tables[table + (buffer >> SHIFT)])
                             if k >= _U64 or entry & 255 == 0:
                                 break
                         buffer <<= np.uint64(entry & 255)
@@ -257,21 +279,21 @@ def decode_scan(
                     return BAD_RUN, mcu
                 if position << _U3 > (ends[segment] << _U3) + count:
                     return CUT_OFF, mcu
-                at = block[6] + column * block[8] + row * block[9]
+                at = blocks[number, 6] + column * blocks[number, 8] + row * blocks[number, 9]
                 if k == _AFTER_END:
                     coefficients[0] = 0
                     level = ((np.int64(np.int32(dc)) + 4) >> 3) + ((white + 1) >> 1)
-                    fill_block(samples, at, block[7], min(max(level, 0), white))
+                    fill_block(samples, at, blocks[number, 7], min(max(level, 0), white))
                 elif _AFTER_END < k <= _AFTER_CORNER:
-                    inverse_dct_of_corner(coefficients, samples, at, block[7])
+                    inverse_dct_of_corner(coefficients, samples, at, blocks[number, 7])
                 else:
-                    inverse_dct(coefficients, samples, at, block[7])
+                    inverse_dct(coefficients, samples, at, blocks[number, 7])
             column += _U1
             if column == across:
                 column = _U0
                 row += _U1
             mcu += _U1
-        if not _is_padding(scan, ((position << _U3) - count + _U7) >> _U3, ends[segment]):
+        if not is_padding(scan, ((position << _U3) - count + _U7) >> _U3, ends[segment]):
             return LEFT_OVER, mcu
     return DECODED, mcu
 
@@ -288,7 +310,7 @@ def unstuff(source: Bytes, start: int, scan: Bytes, ends: Counts) -> tuple[Any, 
     filled, segment = _U0, _U0
     while at < size:
         while at + _U8 <= size:
-            word = _word_at(source, at)
+            word = word_at(source, at)
             if (~word - _EACH_BYTE) & word & (_EACH_BYTE << _U7):
                 break  # one of the eight bytes is 0xFF
             _put_word(scan, filled, word)

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from ..errors import DecodeError, UnsupportedPixels
 
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xE0, 0xEE
-_BASELINE, _EXTENDED = 0xC0, 0xC1
+_BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _PROCESSES = {
-    0xC2: "progressive",
     0xC3: "lossless",
     0xC5: "hierarchical sequential",
     0xC6: "hierarchical progressive",
@@ -32,10 +31,13 @@ _PROCESSES = {
     0xDF: "hierarchical",
     0xF7: "JPEG-LS",
 }
-"""Markers of what sequential Huffman decoding does not read."""
+"""Markers of what is not read."""
 _MAXIMUM_SAMPLING = 4
 _MAXIMUM_MCU_BLOCKS = 10
 _LONGEST_CODE = 16
+_LAST_COEFFICIENT = 63
+_HIGHEST_BIT = 13
+"""The most that a first scan leaves to others (T.81 table B.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """SOF0 or SOF1."""
+    """SOF0, SOF1 or SOF2."""
 
     precision: int
     rows: int
     columns: int
     components: tuple[Component, ...]
+    is_progressive: bool
 
     @property
     def most_across(self) -> int:
@@ -74,6 +77,11 @@ class FrameHeader:
         rows = -(-self.rows * component.down // self.most_down)
         return rows, -(-self.columns * component.across // self.most_across)
 
+    def blocks_of(self, component: Component) -> tuple[int, int]:
+        """Give (rows, columns) of a component's blocks that hold samples."""
+        rows, columns = self.size_of(component)
+        return -(-rows // 8), -(-columns // 8)
+
 
 @dataclass(frozen=True, slots=True)
 class HuffmanSpecification:
@@ -85,11 +93,22 @@ class HuffmanSpecification:
 
 @dataclass(frozen=True, slots=True)
 class ScanHeader:
-    """SOS: which components, each with its DC and AC table, and where the coded data begins."""
+    """SOS: which components, each with its DC and AC table, where the coded data begins, and what it codes."""
 
     components: tuple[tuple[int, int, int], ...]
     """Index in the frame, DC table, AC table."""
     start: int
+    first: int
+    """First and last coefficient in zig-zag order: 0 and 63 of a sequential scan."""
+    last: int
+    high: int
+    """The bit that the coefficients are known down to, 0 for none; then the bit that they are known to after it."""
+    low: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the coefficients are coded for the first time."""
+        return self.high == 0
 
 
 @dataclass(slots=True)
@@ -137,12 +156,14 @@ def read_to_scan(codestream: bytes, position: int, state: CodingState) -> ScanHe
             return None
         if marker == _SOS:
             return _read_scan(body, position, state, where)
-        if marker in (_BASELINE, _EXTENDED):
+        if marker in (_BASELINE, _EXTENDED, _PROGRESSIVE):
             if state.frame is not None:
                 raise DecodeError(f"{where}: a second frame header")
             state.frame = _read_frame(body, marker, where)
         elif marker in _PROCESSES:
-            raise UnsupportedPixels(f"{where}: {_PROCESSES[marker]}, not sequential DCT with Huffman coding")
+            raise UnsupportedPixels(
+                f"{where}: {_PROCESSES[marker]}, not sequential or progressive DCT with Huffman coding"
+            )
         elif marker == _DQT:
             _read_quantisers(body, state, where)
         elif marker == _DHT:
@@ -179,7 +200,7 @@ def _read_frame(body: bytes, marker: int, where: str) -> FrameHeader:
     if len(body) < 6 or len(body) != 6 + 3 * body[5]:
         raise DecodeError(f"{where}: a frame header of {len(body)} bytes does not hold its components")
     precision, rows, columns, count = struct.unpack_from(">BHHB", body)
-    if precision != 8 and not (precision == 12 and marker == _EXTENDED):
+    if precision != 8 and not (precision == 12 and marker != _BASELINE):
         raise DecodeError(f"{where}: {precision} bits a sample, which the process does not have")
     if not (rows and columns and count):
         raise DecodeError(f"{where}: an empty image of {rows} x {columns}, {count} components")
@@ -191,7 +212,7 @@ def _read_frame(body: bytes, marker: int, where: str) -> FrameHeader:
         components.append(Component(identifier, across, down, quantiser))
     if len({component.identifier for component in components}) != count:
         raise DecodeError(f"{where}: two components have one identifier")
-    return FrameHeader(precision, rows, columns, tuple(components))
+    return FrameHeader(precision, rows, columns, tuple(components), marker == _PROGRESSIVE)
 
 
 def _read_quantisers(body: bytes, state: CodingState, where: str) -> None:
@@ -230,22 +251,46 @@ def _read_scan(body: bytes, start: int, state: CodingState, where: str) -> ScanH
         raise DecodeError(f"{where}: a scan before the frame header")
     if not body or not 1 <= body[0] <= 4 or len(body) != 4 + 2 * body[0]:
         raise DecodeError(f"{where}: a scan header of {len(body)} bytes does not hold its components")
-    # The spectral selection at the end says nothing in a sequential scan, and some writers leave it 0.
+    # The end of the header says nothing in a sequential scan, and some writers leave it 0.
+    band = _read_band(body, where) if frame.is_progressive else (0, _LAST_COEFFICIENT, 0, 0)
     indices = {component.identifier: index for index, component in enumerate(frame.components)}
     chosen = []
     for identifier, tables in struct.iter_unpack("2B", body[1:-3]):
         index, dc, ac = indices.get(identifier), tables >> 4, tables & 15
         if index is None:
             raise DecodeError(f"{where}: component {identifier} is not in the frame header")
-        if (0, dc) not in state.huffman or (1, ac) not in state.huffman:
-            raise DecodeError(f"{where}: there is no Huffman table DC {dc} or AC {ac}")
         if frame.components[index].quantiser not in state.quantisers:
             raise DecodeError(f"{where}: there is no quantisation table {frame.components[index].quantiser}")
         chosen.append((index, dc, ac))
-    parts = [frame.components[index] for index, _, _ in chosen]
-    order = [index for index, _, _ in chosen]
+    scan = ScanHeader(tuple(chosen), start, *band)
+    _check_components(frame, scan, where)
+    _check_tables(state, scan, where)
+    return scan
+
+
+def _read_band(body: bytes, where: str) -> tuple[int, int, int, int]:
+    """Give what a progressive scan codes: first and last coefficient, high and low bit (T.81 G.1.1.1)."""
+    first, last, bits = body[-3:]
+    high, low = bits >> 4, bits & 15
+    if not first <= last <= _LAST_COEFFICIENT or (first == 0 and last > 0) or (first > 0 and body[0] > 1):
+        raise DecodeError(f"{where}: coefficients {first} to {last} of {body[0]} components are in no progressive scan")
+    if low > _HIGHEST_BIT or high not in (0, low + 1):
+        raise DecodeError(f"{where}: no scan goes from bit {high} to bit {low}")
+    return first, last, high, low
+
+
+def _check_components(frame: FrameHeader, scan: ScanHeader, where: str) -> None:
+    order = [index for index, _, _ in scan.components]
     if order != sorted(set(order)):
         raise DecodeError(f"{where}: components twice, or in another order than in the frame header")
+    parts = [frame.components[index] for index in order]
     if len(parts) > 1 and sum(part.across * part.down for part in parts) > _MAXIMUM_MCU_BLOCKS:
         raise DecodeError(f"{where}: an MCU of more than {_MAXIMUM_MCU_BLOCKS} blocks")
-    return ScanHeader(tuple(chosen), start)
+
+
+def _check_tables(state: CodingState, scan: ScanHeader, where: str) -> None:
+    """Raise `DecodeError` where a table is missing; to refine DC coefficients takes none."""
+    for _, dc, ac in scan.components:
+        needs_dc = scan.first == 0 and scan.is_first
+        if (needs_dc and (0, dc) not in state.huffman) or (scan.last > 0 and (1, ac) not in state.huffman):
+            raise DecodeError(f"{where}: there is no Huffman table DC {dc} or AC {ac}")

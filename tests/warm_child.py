@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import filmless
@@ -20,6 +21,7 @@ from filmless.engine.transfer_syntax import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from filmless.engine.volume import ArrayLevel
 from filmless.errors import FilmlessError
 from filmless.kernels.jit import specialisations
+from PIL import Image
 
 DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 JPEG = "1.2.840.10008.1.2.4."
@@ -50,6 +52,9 @@ def code_everything():
         description = described(image, 8, "RGB" if len(shape) == 3 else "MONOCHROME2")
         for subsampling in ("444", "422", "420") if len(shape) == 3 else (None,):
             decode_frame(bytes(imagecodecs.jpeg8_encode(image, subsampling=subsampling)), description, JPEG + "50")
+            coded = BytesIO()
+            Image.fromarray(image).save(coded, "JPEG", progressive=True)
+            decode_frame(coded.getvalue(), description, JPEG + "55")
         decode_frame(bytes(imagecodecs.jpegls_encode(image, level=3)), description, JPEG + "81")
         decode_frame(bytes(imagecodecs.jpeg2k_encode(image, level=30, codecformat="j2k")), description, JPEG + "91")
         decode_frame(bytes(imagecodecs.htj2k_encode(image, reversible=False)), description, JPEG + "203", level=1)

@@ -33,6 +33,16 @@ def trailing_zeros(_typing: Any, _value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def set_bits(_typing: Any, _word: Any) -> Any:
+    """Count the bits of a 64-bit word that are set."""
+
+    def lower(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), lower
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def swap_bytes(_typing: Any, _word: Any) -> Any:
     """Turn the order of the eight bytes of a word round."""
 

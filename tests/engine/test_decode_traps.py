@@ -115,6 +115,15 @@ NOISE = RANDOM.integers(0, 256, (16, 32, 3)).astype(np.uint8)
 PLANES = np.ascontiguousarray(np.moveaxis(NOISE, -1, 0))
 UNSIGNED_TWELVE = (SIGNED_TWELVE & 0xFFF).astype(np.uint16)
 
+
+def progressive(image):
+    coded = BytesIO()
+    Image.fromarray(image).save(coded, "JPEG", progressive=True, quality=90)
+    return coded.getvalue()
+
+
+SMOOTH = np.add.outer(np.arange(40) * 3, np.arange(48)).astype(np.uint8)
+SMOOTH_BYTES = replace(BYTE, rows=40, columns=48)
 VALUES: dict[str, Trap] = {
     "signed values in JPEG-LS, which has no sign": Trap(
         JPEG_LS, imagecodecs.jpegls_encode(UNSIGNED_TWELVE), SIGNED, SIGNED_TWELVE
@@ -155,6 +164,7 @@ VALUES: dict[str, Trap] = {
     "no EOC, JPEG 2000": Trap(JPEG_2000, j2k(TWELVE)[:-2], GREY, TWELVE),
     "no EOC, HTJ2K": Trap(HTJ2K, encode_frame(TWELVE, GREY, HTJ2K)[:-2], GREY, TWELVE),
     "no EOI, JPEG": Trap(BASELINE, AS_YCC[:-2], YBR, FLAT, "RGB", 3),
+    "no EOI, progressive JPEG": Trap(JPEG + "55", progressive(SMOOTH)[:-2], SMOOTH_BYTES, SMOOTH, within=3),
     "half an EOI, JPEG": Trap(BASELINE, AS_YCC[:-1], YBR, FLAT, "RGB", 3),
     "YBR_FULL_422 by pixel, native": Trap(NATIVE, BY_PIXEL, SHARED, chroma(LUMA, BLUE, RED), "YBR_FULL"),
     "YBR_FULL_422 by plane, native": Trap(
@@ -211,12 +221,6 @@ def test_values_are_read_in_spite_of(trap):
     assert frame.photometric_interpretation == (case.photometric or case.description.photometric_interpretation)
 
 
-def progressive(image):
-    coded = BytesIO()
-    Image.fromarray(image).save(coded, "JPEG", progressive=True, quality=90)
-    return coded.getvalue()
-
-
 def without_last_scan(coded):
     return coded[: coded.rindex(b"\xff\xda")] + b"\xff\xd9"
 
@@ -225,8 +229,6 @@ def without_last_tile_part(coded):
     return coded[: coded.rindex(b"\xff\x90")] + b"\xff\xd9"
 
 
-SMOOTH = np.add.outer(np.arange(40) * 3, np.arange(48)).astype(np.uint8)
-SMOOTH_BYTES = replace(BYTE, rows=40, columns=48)
 ERRORS: dict[str, tuple[str, bytes, PixelDescription]] = {
     "one bit in codestreams of larger values": (JPEG_2000, j2k(TWELVE), BIT),
     "one bit in bytes of larger values": (JPEG_2000, j2k(BITS * 2), BIT),
@@ -240,7 +242,17 @@ ERRORS: dict[str, tuple[str, bytes, PixelDescription]] = {
         progressive(SMOOTH)[:-2] + b"\xff\xc2\0\2" + b"\xff\xda\0\3\0" + b"\xff\xd9",
         SMOOTH_BYTES,
     ),
-    "progressive JPEG without EOI": (JPEG + "55", progressive(SMOOTH)[:-2], SMOOTH_BYTES),
+    "progressive JPEG cut off, but with an EOI": (
+        JPEG + "55",
+        progressive(SMOOTH)[:-3] + b"\xff\xd9",
+        SMOOTH_BYTES,
+    ),
+    "JPEG with arithmetic coding": (EXTENDED, jpeg(SMOOTH).replace(b"\xff\xc0", b"\xff\xc9"), SMOOTH_BYTES),
+    "JPEG of four samples": (
+        BASELINE,
+        bytes(imagecodecs.jpeg8_encode(np.zeros((40, 48, 4), np.uint8), colorspace="CMYK", outcolorspace="CMYK")),
+        replace(SMOOTH_BYTES, samples_per_pixel=4),
+    ),
     "HTJ2K without its last tile-part": (
         HTJ2K,
         without_last_tile_part(encode_frame(SMOOTH, SMOOTH_BYTES, HTJ2K)),

@@ -101,6 +101,57 @@ def scan_mcus(parts, rows, columns, most):
     ]
 
 
+def segments(mcus, interval):
+    """Give the MCUs of each restart interval."""
+    return [mcus[start : start + (interval or len(mcus))] for start in range(0, len(mcus), interval or len(mcus))]
+
+
+def sequential_symbols(parts, mcus):
+    """Give (place in scan, class, symbol, size, bits) of all that a restart interval codes."""
+    predictions, coded = [0] * len(parts), []
+    for place, y, x in (block for mcu in mcus for block in mcu):
+        block = parts[place]["blocks"][y, x]
+        coded += [(place, *symbol) for symbol in block_symbols(block, predictions[place])]
+        predictions[place] = block[0]
+    return coded
+
+
+def scan_bytes(parts, coded, selection, longest=16, fill=b""):
+    """Write one scan of what its intervals code, with tables of its own; a symbol of None is bare bits."""
+    out, tables = b"", {}
+    for place, kind, symbol, _, _ in (each for some in coded for each in some):
+        if symbol is not None:
+            counts = tables.setdefault((kind, place), {})
+            counts[symbol] = counts.get(symbol, 0) + 1
+    for kind, place in sorted(tables, key=lambda key: key[::-1]):
+        table = tables[kind, place] = Table(tables[kind, place], longest)
+        out += segment(0xC4, bytes([kind << 4 | place]) + table.counts + table.symbols)
+    selectors = b"".join(bytes([c["id"], place << 4 | place]) for place, c in enumerate(parts))
+    out += segment(0xDA, bytes([len(parts)]) + selectors + selection)
+    for number, symbols in enumerate(coded):
+        bits = Bits()
+        for place, kind, symbol, size, value in symbols:
+            if symbol is not None:
+                bits.put(*tables[kind, place].codes[symbol])
+            bits.put(value, size)
+        out += bits.stuffed() + fill
+        if number + 1 < len(coded):
+            out += bytes([0xFF, 0xD0 | number & 7])
+    return out
+
+
+def headers(shape, components, precision, sof, interval, wide_tables=False):
+    """Write quantisation tables, frame header and restart interval."""
+    out = b""
+    for number, c in enumerate(components):
+        steps = [c["q"][place] for place in ZIGZAG]
+        body = bytes([0x10 | number]) + struct.pack(">64H", *steps) if wide_tables else bytes([number, *steps])
+        out += segment(0xDB, body)
+    header = struct.pack(">BHHB", precision, *shape, len(components))
+    out += segment(sof, header + b"".join(bytes([c["id"], c["h"] << 4 | c["v"], n]) for n, c in enumerate(components)))
+    return out + (segment(0xDD, struct.pack(">H", interval)) if interval else b"")
+
+
 def encode(
     shape, components, *, scans, precision=8, interval=0, longest=16, sof=0xC1, extra=b"", wide_tables=False, fill=b""
 ):
@@ -110,41 +161,10 @@ def encode(
     """
     rows, columns = shape
     most = max(c["h"] for c in components), max(c["v"] for c in components)
-    out = b"\xff\xd8" + extra
-    for number, c in enumerate(components):
-        steps = [c["q"][place] for place in ZIGZAG]
-        body = bytes([0x10 | number]) + struct.pack(">64H", *steps) if wide_tables else bytes([number, *steps])
-        out += segment(0xDB, body)
-    header = struct.pack(">BHHB", precision, rows, columns, len(components))
-    out += segment(sof, header + b"".join(bytes([c["id"], c["h"] << 4 | c["v"], n]) for n, c in enumerate(components)))
-    if interval:
-        out += segment(0xDD, struct.pack(">H", interval))
+    out = b"\xff\xd8" + extra + headers(shape, components, precision, sof, interval, wide_tables)
     for chosen in scans:
         parts = [components[index] for index in chosen]
         mcus = scan_mcus(parts, rows, columns, most)
-        coded, frequencies = [], [({}, {}) for _ in parts]
-        for start in range(0, len(mcus), interval or len(mcus)):
-            predictions = [0] * len(parts)
-            coded.append([])
-            for place, y, x in (block for mcu in mcus[start : start + (interval or len(mcus))] for block in mcu):
-                block = parts[place]["blocks"][y, x]
-                for kind, symbol, size, bits in block_symbols(block, predictions[place]):
-                    counts = frequencies[place][kind]
-                    counts[symbol] = counts.get(symbol, 0) + 1
-                    coded[-1].append((place, kind, symbol, size, bits))
-                predictions[place] = block[0]
-        tables = [[Table(counts, longest) for counts in both] for both in frequencies]
-        for place, both in enumerate(tables):
-            for kind, table in enumerate(both):
-                out += segment(0xC4, bytes([kind << 4 | place]) + table.counts + table.symbols)
-        selectors = b"".join(bytes([c["id"], place << 4 | place]) for place, c in enumerate(parts))
-        out += segment(0xDA, bytes([len(parts)]) + selectors + b"\0\x3f\0")
-        for number, symbols in enumerate(coded):
-            bits = Bits()
-            for place, kind, symbol, size, value in symbols:
-                bits.put(*tables[place][kind].codes[symbol])
-                bits.put(value, size)
-            out += bits.stuffed() + fill
-            if number + 1 < len(coded):
-                out += bytes([0xFF, 0xD0 | number & 7])
+        coded = [sequential_symbols(parts, some) for some in segments(mcus, interval)]
+        out += scan_bytes(parts, coded, b"\0\x3f\0", longest, fill)
     return out + b"\xff\xd9"
