@@ -42,6 +42,7 @@ from .dct_markers import (
     start_of_image,
 )
 from .dct_pixels import PIXELS
+from .dct_plain import Picture, ScanArguments, find_plan, keep_plan
 
 Colour = Literal["MONO", "RGB", "YBR"]
 
@@ -87,6 +88,11 @@ def decode_jpeg_dct(
     unless `to_rgb` is false. Bytes after EOI are not looked at. Raises `DecodeError` where the codestream is damaged,
     cut off or of another shape, with the marker or byte; `UnsupportedPixels` where it is of another process.
     """
+    if (plan := find_plan(codestream, shape)) is not None:
+        is_coloured = shape[2] == 3 and (plan.picture.is_ycc if is_ycc is None else is_ycc)
+        pixels = plan.decode(codestream, is_coloured and to_rgb)
+        if pixels is not None:
+            return DctImage(pixels, _colour(shape[2], is_coloured, to_rgb))
     position = start_of_image(codestream)
     state = CodingState()
     source = np.frombuffer(codestream, np.uint8)
@@ -97,14 +103,18 @@ def decode_jpeg_dct(
         if planes is None:
             _check_shape(state.frame, shape)
             planes = _Planes(state.frame)
+            picture = _picture(state, planes)
         chosen = {index for index, _, _ in scan.components}
         if chosen & decoded:
             raise DecodeError(f"the scan at byte {scan.start} codes a component again")
         decoded |= chosen
-        position = _decode_scan(source, scan, state, planes)
+        arguments = _scan_arguments(scan, state, planes)
+        position = _decode_scan(source, scan, arguments, planes)
+        if plan is None and len(chosen) == len(state.frame.components):
+            keep_plan(codestream[: scan.start], arguments, picture)
     if planes is None or state.frame is None or len(decoded) < len(state.frame.components):
         raise DecodeError("the JPEG codestream ends without a scan for each component")
-    return _finish(state, planes, state.is_ycc if is_ycc is None else is_ycc, to_rgb)
+    return _finish(picture, planes.samples, picture.is_ycc if is_ycc is None else is_ycc, to_rgb)
 
 
 def _check_shape(frame: FrameHeader, shape: tuple[int, int, int]) -> None:
@@ -115,13 +125,9 @@ def _check_shape(frame: FrameHeader, shape: tuple[int, int, int]) -> None:
         raise DecodeError(f"the codestream declares rows, columns, samples {declared}; {shape} are expected")
 
 
-def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState, planes: _Planes) -> int:
+def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, arguments: ScanArguments, planes: _Planes) -> int:
     """Decode one scan into the planes; give the offset of the marker after it."""
-    frame = state.frame
-    assert frame is not None
-    mcu_rows, across = _mcu_grid(frame, scan, planes)
-    mcus = mcu_rows * across
-    interval = state.restart_interval or mcus
+    mcus, interval, _ = arguments.grid
     coded = np.zeros(source.size - scan.start + PADDING_BYTES, np.uint8)
     ends = np.zeros(-(-mcus // interval), np.uint64)
     segments, position = unstuff(source, scan.start, coded, ends)
@@ -132,24 +138,32 @@ def _decode_scan(source: NDArray[np.uint8], scan: ScanHeader, state: CodingState
             f"the scan at byte {scan.start} has {ends.size} restart intervals: the marker at byte {position} "
             "is out of order"
         )
-    tables, long_codes = _tables(
-        tuple(state.huffman[key] for _, dc, ac in scan.components for key in ((0, dc), (1, ac)))
-    )
+    grid, blocks, tables, long_codes, quantisers, white = arguments
     outcome, mcu = decode_scan(
-        coded,
-        ends,
-        (mcus, interval, across),
-        _blocks(frame, scan, planes),
-        tables,
-        long_codes,
-        ZIGZAG,
-        _quantisers(frame, scan, state),
-        (1 << frame.precision) - 1,
-        planes.samples,
+        coded, ends, grid, blocks, tables, long_codes, ZIGZAG, quantisers, white, planes.samples
     )
     if outcome != DECODED:
         raise DecodeError(f"{_OUTCOMES[outcome]}, at MCU {mcu} of {mcus} of the scan at byte {scan.start}")
     return int(position)
+
+
+def _scan_arguments(scan: ScanHeader, state: CodingState, planes: _Planes) -> ScanArguments:
+    """Give what `decode_scan` asks for beside bits and samples."""
+    frame = state.frame
+    assert frame is not None
+    mcu_rows, across = _mcu_grid(frame, scan, planes)
+    mcus = mcu_rows * across
+    tables, long_codes = _tables(
+        tuple(state.huffman[key] for _, dc, ac in scan.components for key in ((0, dc), (1, ac)))
+    )
+    return ScanArguments(
+        (mcus, state.restart_interval or mcus, across),
+        _blocks(frame, scan, planes),
+        tables,
+        long_codes,
+        _quantisers(frame, scan, state),
+        (1 << frame.precision) - 1,
+    )
 
 
 def _mcu_grid(frame: FrameHeader, scan: ScanHeader, planes: _Planes) -> tuple[int, int]:
@@ -211,29 +225,38 @@ def _tables(specifications: tuple[HuffmanSpecification, ...]) -> tuple[NDArray[n
     return tables.reshape(-1), long_codes.reshape(-1)
 
 
-def _finish(state: CodingState, planes: _Planes, is_ycc: bool, to_rgb: bool) -> DctImage:
-    """Cut the planes to the picture, and put three of them together."""
+def _picture(state: CodingState, planes: _Planes) -> Picture:
+    """Tell how planes become pixels."""
     frame = state.frame
     assert frame is not None
-    if len(frame.components) == 1:
-        plane = planes.samples.reshape(-1, planes.strides[0])
-        return DctImage(np.ascontiguousarray(plane[: frame.rows, : frame.columns]), "MONO")
     layout = [
         (start, stride, *frame.size_of(part), part.across, part.down, _spread(frame, part))
         for part, start, stride in zip(frame.components, planes.starts, planes.strides, strict=True)
     ]
-    size = frame.rows * frame.columns * 3
-    out = np.empty(size + 3 * int(PIXELS), planes.samples.dtype)
-    dct_colour.merge_components(
-        planes.samples,
+    return Picture(
+        (frame.rows, frame.columns, len(frame.components)),
+        planes.samples.size,
         np.array(layout, np.uint64),
         (frame.most_across, frame.most_down),
-        is_ycc and to_rgb,
-        (frame.rows, frame.columns),
-        out,
+        planes.samples.dtype,
+        len(frame.components) == 3 and state.is_ycc,
     )
-    pixels = out[:size].reshape(frame.rows, frame.columns, 3)
-    return DctImage(pixels, "RGB" if to_rgb or not is_ycc else "YBR")
+
+
+def _finish(picture: Picture, samples: NDArray[Any], is_ycc: bool, to_rgb: bool) -> DctImage:
+    """Cut the planes to the picture, and put three of them together."""
+    rows, columns, components = picture.shape
+    if components == 1:
+        plane = samples.reshape(-1, int(picture.layout[0, 1]))
+        return DctImage(np.ascontiguousarray(plane[:rows, :columns]), "MONO")
+    size = rows * columns * 3
+    out = np.empty(size + 3 * int(PIXELS), picture.dtype)
+    dct_colour.merge_components(samples, picture.layout, picture.most, is_ycc and to_rgb, (rows, columns), out)
+    return DctImage(out[:size].reshape(rows, columns, 3), _colour(components, is_ycc, to_rgb))
+
+
+def _colour(components: int, is_ycc: bool, to_rgb: bool) -> Colour:
+    return "MONO" if components == 1 else "RGB" if to_rgb or not is_ycc else "YBR"
 
 
 def _spread(frame: FrameHeader, component: Component) -> int:
