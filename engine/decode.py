@@ -27,7 +27,7 @@ from ..kernels.jpeg_dct import decode_jpeg_dct
 from ..kernels.jpeg_lossless import decode_jpeg_lossless
 from ..kernels.jpeg_ls import decode_jpeg_ls
 from ..kernels.rle import decode_rle
-from ..kernels.stored_values import swap_pairs, unpack, unpack_bits
+from ..kernels.stored_values import bit_rule, swap_pairs, unpack, unpack_bits
 from ..storage.pool import is_worker, run_all, thread_count
 from .codestream import (
     CodestreamHeader,
@@ -67,7 +67,10 @@ class DecodedFrame(NamedTuple):
 Region = tuple[int, int, int, int]
 """First row, end row, first column, end column, of the frame at the level asked for."""
 
-Decoder = Callable[[bytes, PixelDescription], DecodedFrame]
+Room = NDArray[Any] | None
+"""Where a frame's values may be written: contiguous, of their shape and type."""
+Decoder = Callable[[bytes, PixelDescription, Room], DecodedFrame]
+"""Whoever takes no notice of the room leaves it to `decode_frame` to copy the values there."""
 
 
 class Codec(NamedTuple):
@@ -93,7 +96,7 @@ def decode_frame(
 
     `level` halves the resolution that many times: JPEG 2000 decodes no more than it needs (the smooth part of its
     wavelets), others are decoded whole and averaged 2 × 2. `region` is cut from the frame at that level. The values go
-    into `out` where it is given.
+    into `out` where it is given, which is partly written where decoding fails.
 
     Raises `UnsupportedPixels` for a transfer syntax without decoder here, `DecodeError` for a codestream that is
     damaged or declares another size than the description, `OutOfRange` for a level or region that is not there.
@@ -104,18 +107,26 @@ def decode_frame(
         hint = ": one stream holds all frames, see decode_video_frame" if syntax and syntax.is_video else ""
         raise UnsupportedPixels(f"no decoder for transfer syntax {name_of(transfer_syntax_uid)}{hint}")
     _check_frame_size(description)
-    if (level or region) and transfer_syntax_uid in _SCALABLE:
+    if not (level or region):
+        decoded = codec.decode(codestream, description, _room_in(out, description))
+    elif transfer_syntax_uid in _SCALABLE:
         decoded = _decode_part_of_jpeg_2000(codestream, description, level, region)
     else:
-        whole = codec.decode(codestream, description)
-        values = _part(whole.values, level, region) if level or region else whole.values
-        decoded = whole._replace(values=values)
-    if out is None:
+        whole = codec.decode(codestream, description, None)
+        decoded = whole._replace(values=_part(whole.values, level, region))
+    if out is None or decoded.values is out:
         return decoded
     if out.shape != decoded.values.shape or out.dtype != decoded.values.dtype:
         raise InvalidArgument(f"out must be {decoded.values.dtype} {decoded.values.shape}")
     out[...] = decoded.values
     return decoded._replace(values=out)
+
+
+def _room_in(out: Room, description: PixelDescription) -> Room:
+    """Give `out` if a decoder can write all of it in one piece."""
+    if out is None or out.dtype != description.stored_dtype or out.shape != description.frame_shape:
+        return None
+    return out if out.flags.c_contiguous and out.flags.writeable else None
 
 
 def decode_frames(
@@ -246,7 +257,8 @@ def _shaped(
     if is_planar and description.samples_per_pixel > 1:
         planes = values.reshape(description.samples_per_pixel, description.rows, description.columns)
         values = np.ascontiguousarray(np.moveaxis(planes, 0, -1))
-    return DecodedFrame(values.reshape(shape), photometric or description.photometric_interpretation)
+    shaped = values if values.shape == shape else values.reshape(shape)
+    return DecodedFrame(shaped, photometric or description.photometric_interpretation)
 
 
 def _unpacked(raw: NDArray[np.uint8], description: PixelDescription, is_big_endian: bool) -> NDArray[Any]:
@@ -262,6 +274,11 @@ def _unpacked(raw: NDArray[np.uint8], description: PixelDescription, is_big_endi
         is_signed=description.is_signed,
         is_big_endian=is_big_endian,
     )
+
+
+def _bits(description: PixelDescription) -> tuple[int, int, int, bool]:
+    """Give what `bit_rule` asks for: how stored values lie in native words."""
+    return description.bits_allocated, description.bits_stored, description.high_bit, description.is_signed
 
 
 def _chroma_repeated(values: NDArray[Any], description: PixelDescription) -> DecodedFrame:
@@ -281,9 +298,11 @@ def _chroma_repeated(values: NDArray[Any], description: PixelDescription) -> Dec
     return _shaped(out, description, "YBR_FULL")
 
 
-def _from_codec(samples: NDArray[Any], description: PixelDescription, photometric: str = "") -> DecodedFrame:
+def _from_codec(
+    samples: NDArray[Any], description: PixelDescription, out: Room, photometric: str = ""
+) -> DecodedFrame:
     """Make stored values of a codec's samples: the low Bits Stored bits, sign-extended if the pixels are
-    signed.
+    signed; in `out` where they differ.
     """
     if samples.shape != description.frame_shape:
         raise DecodeError(f"the codestream decodes to shape {samples.shape}, not {description.frame_shape}")
@@ -293,7 +312,9 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
                 f"the codestream holds values from {samples.min()} to {samples.max()}; one bit is allocated"
             )
         return _shaped((samples & 1).astype(np.uint8), description, photometric)
-    words = np.ascontiguousarray(samples).astype(f"i{description.bits_allocated // 8}", copy=False)
+    words = np.ascontiguousarray(samples)
+    if words.itemsize != description.bits_allocated // 8:
+        words = words.astype(f"i{description.bits_allocated // 8}")
     values = unpack(
         words.reshape(-1).view(np.uint8),
         bits_allocated=description.bits_allocated,
@@ -301,11 +322,13 @@ def _from_codec(samples: NDArray[Any], description: PixelDescription, photometri
         high_bit=description.bits_stored - 1,
         is_signed=description.is_signed,
         is_big_endian=False,
+        room=None if out is None else out.reshape(-1),
     )
-    return _shaped(values, description, photometric)
+    is_in_room = out is not None and description.bits_stored < description.bits_allocated
+    return _shaped(out if is_in_room else values, description, photometric)
 
 
-def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_jpeg(codestream: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     """Decode JPEG (T.81), sequential, progressive or lossless, with Huffman codes: no transfer syntax has others.
 
     The codestream says which process it is: baseline is found under the UIDs of lossless transfer syntaxes, and the
@@ -314,21 +337,21 @@ def _decode_jpeg(codestream: bytes, description: PixelDescription) -> DecodedFra
     header = read_jpeg_header(codestream)
     _check_header(header, description)
     if header.process == _JPEG_LOSSLESS:
-        return _from_codec(decode_jpeg_lossless(_ended(codestream)), description)
+        return _from_codec(decode_jpeg_lossless(_ended(codestream)), description, out)
     is_ycc = header.samples > 1 and _is_ybr(header, description)
     shape = (header.rows, header.columns, header.samples)
     samples = decode_jpeg_dct(_ended(codestream), shape, is_ycc=is_ycc).samples
     if header.samples == 1:
-        return _from_codec(_clipped(samples, description), description)
-    return _from_codec(samples, description, "RGB")
+        return _from_codec(_clipped(samples, description, header.precision), description, out)
+    return _from_codec(samples, description, out, "RGB")
 
 
-def _clipped(samples: NDArray[Any], description: PixelDescription) -> NDArray[Any]:
+def _clipped(samples: NDArray[Any], description: PixelDescription, precision: int = 16) -> NDArray[Any]:
     """Bring what a lossy process gave beyond Bits Stored back to white, before unused bits are removed.
 
     Codestreams of 12 bits hold pixels of 10 or 11, and overshoot at edges: cut to 10 bits, 1024 would show black.
     """
-    if description.is_signed:
+    if description.is_signed or precision <= description.bits_stored:
         return samples
     white = min((1 << description.bits_stored) - 1, np.iinfo(samples.dtype).max)
     clipped: NDArray[Any] = np.minimum(samples, white)
@@ -357,20 +380,20 @@ def _ended(codestream: bytes) -> bytes:
     return codestream if _has_end(codestream) else codestream + _EOI
 
 
-def _decode_jpeg_ls(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_jpeg_ls(codestream: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     _check_header(read_jpeg_header(codestream), description)
-    return _from_codec(decode_jpeg_ls(_ended(codestream)), description)
+    return _from_codec(decode_jpeg_ls(_ended(codestream)), description, out)
 
 
-def _decode_jpeg_2000(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_jpeg_2000(codestream: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     """Decode JPEG 2000 (T.800) and HTJ2K (T.814) by our own kernels, code blocks in parallel."""
     bare = _checked_jpeg_2000(codestream, description)
     try:
         samples = decode_jpeg_2000(bare, run=_threads())
     except UnsupportedPixels:
         # Rare features are left to OpenJPEG: regions of interest, for one.
-        return _decode_by_openjpeg(codestream, description)
-    return _from_codec(samples, description, _after_transform(description))
+        return _decode_by_openjpeg(bare, description, out)
+    return _from_codec(samples, description, out, _after_transform(description))
 
 
 def _decode_part_of_jpeg_2000(
@@ -380,7 +403,7 @@ def _decode_part_of_jpeg_2000(
     bare = _checked_jpeg_2000(codestream, description)
     samples = decode_jpeg_2000(bare, level=level, region=region, run=_threads())
     part = dataclasses.replace(description, rows=samples.shape[0], columns=samples.shape[1])
-    return _from_codec(samples, part, _after_transform(description))
+    return _from_codec(samples, part, None, _after_transform(description))
 
 
 def _threads() -> Run:
@@ -400,16 +423,15 @@ def _checked_jpeg_2000(codestream: bytes, description: PixelDescription) -> byte
     return bare
 
 
-def _decode_by_openjpeg(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_by_openjpeg(bare: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     """Decode what our kernels leave out. OpenJPH's binding would not do: it drops errors and returns memory never
     written.
     """
-    bare = _checked_jpeg_2000(codestream, description)
     samples = _guarded(lambda: imagecodecs.jpeg2k_decode(bare), "JPEG 2000")
-    return _from_codec(samples, description, _after_transform(description))
+    return _from_codec(samples, description, out, _after_transform(description))
 
 
-def _decode_jpeg_xl(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_jpeg_xl(codestream: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     """Decode JPEG XL; what was coded as XYB, or recompressed from a JPEG in YCbCr, comes as RGB."""
     if description.is_float:
         raise UnsupportedPixels("float pixels are never coded as an image codestream")
@@ -420,7 +442,7 @@ def _decode_jpeg_xl(codestream: bytes, description: PixelDescription) -> Decoded
     if samples.dtype.kind != "u" or 8 * samples.itemsize > max(description.bits_allocated, 8):
         raise DecodeError(f"the codestream decodes to {samples.dtype}; {description.bits_allocated} bits are allocated")
     is_ours = description.photometric_interpretation == "XYB" or description.photometric_interpretation in _YBR
-    return _from_codec(_clipped(samples, description), description, "RGB" if is_ours else "")
+    return _from_codec(_clipped(samples, description), description, out, "RGB" if is_ours else "")
 
 
 def _after_transform(description: PixelDescription) -> str:
@@ -428,18 +450,20 @@ def _after_transform(description: PixelDescription) -> str:
     return "RGB" if description.photometric_interpretation in ("YBR_RCT", "YBR_ICT") else ""
 
 
-def _decode_rle(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_rle(codestream: bytes, description: PixelDescription, out: Room) -> DecodedFrame:
     """Decode RLE Lossless (PS3.5 annex G); one-bit pixels are one plane of eight a byte."""
-    samples, one_bit = description.samples_per_pixel, description.bits_allocated == 1
-    if one_bit:
-        plane_bytes = (description.rows * description.columns + 7) // 8
-        return _decode_uncompressed(decode_rle(codestream, 1, plane_bytes, samples, 1).tobytes(), description)
-    words = decode_rle(codestream, description.rows, description.columns, samples, description.stored_dtype.itemsize)
-    raw = words.reshape(-1).view(np.uint8)
-    return _shaped(_unpacked(raw, description, is_big_endian=sys.byteorder == "big"), description)
+    rows, columns, samples = description.rows, description.columns, description.samples_per_pixel
+    if description.bits_allocated == 1:
+        plane = decode_rle(codestream, 1, (rows * columns + 7) // 8, samples, 1)
+        return _decode_uncompressed(plane.tobytes(), description, None)
+    kind = description.stored_dtype
+    rule = None if description.is_float else bit_rule(*_bits(description))
+    room = None if out is None else out.view(f"u{kind.itemsize}")
+    words = decode_rle(codestream, rows, columns, samples, kind.itemsize, room, rule=rule)
+    return _shaped(words.view(kind) if out is None else out, description)
 
 
-def _decode_deflated(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_deflated(codestream: bytes, description: PixelDescription, _out: Room) -> DecodedFrame:
     """Inflate a frame of Deflated Image Frame Compression (PS3.5 A.4.13)."""
     expected = (description.frame_bits + 7) // 8
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -449,7 +473,7 @@ def _decode_deflated(codestream: bytes, description: PixelDescription) -> Decode
     return decode_native_frame(raw, description)
 
 
-def _decode_uncompressed(codestream: bytes, description: PixelDescription) -> DecodedFrame:
+def _decode_uncompressed(codestream: bytes, description: PixelDescription, _out: Room) -> DecodedFrame:
     try:
         return decode_native_frame(codestream, description)
     except Truncated as error:

@@ -2,13 +2,20 @@
 
 FFmpeg decodes, by PyAV, which is an optional dependency: `pip install filmless[video]`. What the stream says of its
 size is compared with the DICOM header before a frame is decoded, and FFmpeg is told the most pixels it may allocate.
+
+FFmpeg makes up what is missing of a stream. So a stream is first proven whole: all of its frames are decoded, none of
+them made up, and what follows the last packet must not matter. A decoder that reads on where a packet was cut off
+gives different pictures when different bytes follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
 from io import BytesIO
-from typing import Any
+from itertools import dropwhile
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +24,23 @@ from ..errors import DecodeError, FilmlessError, OutOfRange, UnsupportedPixels
 from .decode import DecodedFrame
 from .instance import PixelDescription
 from .transfer_syntax import TRANSFER_SYNTAXES, name_of
+from .video_container import BARE, container_of
 
 _CODEC_WORDS = {"MPEG2": "mpeg2video", "H.264": "h264", "H.265": "hevc"}
 _BARE_FORMATS = {"mpeg2video": "mpegvideo", "h264": "h264", "hevc": "hevc"}
-_TRANSPORT_PACKET_BYTES = 188
 _MARGIN = 128
+_ENDINGS = (b"\x55" * 64, b"\xb3\x6d" * 32)
+"""Two that could follow a packet: in neither is a start code, and no bits are the same for long."""
+_STREAMS_REMEMBERED = 64
+
+
+class _Video(NamedTuple):
+    """A stream, and what it must hold."""
+
+    stream: bytes
+    codec: str
+    container: str
+    description: PixelDescription
 
 
 def decode_video_frame(
@@ -43,16 +62,35 @@ def decode_video_frame(
             f"{name_of(transfer_syntax_uid)} is decoded by PyAV: install it, pip install 'filmless[video]'"
         ) from None
     try:
-        _check_count(av, stream, codec, description)
-        for number, frame in enumerate(_frames(av, stream, codec, description)):
-            if number == index:
-                return DecodedFrame(_samples(frame, description), _photometric(description))
+        return _decode(av, _Video(stream, codec, container_of(stream), description), index)
     except FilmlessError:
         raise
     except (Exception, MemoryError) as error:
         # FFmpegError for what FFmpeg finds; IndexError, AttributeError and others where PyAV trusts what it is given.
         raise DecodeError(f"{name_of(transfer_syntax_uid)}: {error or type(error).__name__}") from error
-    raise DecodeError(f"the video ends before frame {index} of {description.frames}")
+
+
+def _decode(av: Any, video: _Video, index: int) -> DecodedFrame:
+    """Decode up to frame `index`, and on to the end unless the stream was proven whole before."""
+    proven = _proven(sha256(video.stream).digest(), video.codec, video.description)
+    found, count = None, 0
+    for frame in _frames(av, video):
+        if count == index:
+            found = DecodedFrame(_samples(frame, video.description), _photometric(video.description))
+            if proven:
+                return found
+        count += 1
+    if found is None or count != video.description.frames:
+        raise DecodeError(f"the video holds {count} frames; Number of Frames is {video.description.frames}")
+    _check_end(av, video)
+    proven.append(True)
+    return found
+
+
+@lru_cache(maxsize=_STREAMS_REMEMBERED)
+def _proven(_digest: bytes, _codec: str, _description: PixelDescription) -> list[bool]:
+    """Give a list that is empty until a stream has been proven whole; kept, for its frames are asked for in turn."""
+    return []
 
 
 def _codec_of(transfer_syntax_uid: str) -> str:
@@ -62,44 +100,68 @@ def _codec_of(transfer_syntax_uid: str) -> str:
     return next(codec for word, codec in _CODEC_WORDS.items() if word in syntax.name)
 
 
-def _check_count(av: Any, stream: bytes, codec: str, description: PixelDescription) -> None:
-    """Raise `DecodeError` unless there are Number of Frames: packets, or else (fields) what these decode to."""
-    with _opened(av, stream, codec) as container:
-        packets = sum(1 for packet in container.demux(video=0) if packet.size)
-    if packets == description.frames:
+def _check_end(av: Any, video: _Video) -> None:
+    """Raise `DecodeError` where what follows the last packet changes its pictures.
+
+    MP4 says how long each of its packets is, and was checked by that.
+    """
+    if video.container == "mp4":
         return
-    frames = sum(1 for _ in _frames(av, stream, codec, description))
-    if frames != description.frames:
-        raise DecodeError(f"the video holds {frames} frames; Number of Frames is {description.frames}")
+    packets, key = [], 0
+    with _opened(av, video) as container:
+        for packet in container.demux(video=0):
+            if packet.size:
+                key = len(packets) if packet.is_keyframe else key
+                packets.append(bytes(packet))
+    if len({_pictures_of(av, video, [*packets[key:-1], packets[-1] + ending]) for ending in _ENDINGS}) > 1:
+        raise DecodeError(f"the video is cut off: its last picture does not end within {len(video.stream)} bytes")
 
 
-def _opened(av: Any, stream: bytes, codec: str) -> Any:
-    """Open the stream in the container that it shows by its first bytes; FFmpeg shall not try all it knows."""
-    if stream[4:8] == b"ftyp":
-        container_format = "mp4"
-    elif stream[:4] == b"\x00\x00\x01\xba":
-        container_format = "mpeg"
-    elif stream[:1] == b"\x47" and stream[_TRANSPORT_PACKET_BYTES : _TRANSPORT_PACKET_BYTES + 1] in (b"\x47", b""):
-        container_format = "mpegts"
-    else:
-        container_format = _BARE_FORMATS[codec]
-    return av.open(BytesIO(stream), format=container_format)
+def _pictures_of(av: Any, video: _Video, packets: list[bytes]) -> bytes:
+    """Give a hash of the pictures of packets that begin with a key frame; those shown before it lack what they need."""
+    context = av.CodecContext.create(video.codec, "r")
+    _prepare(context, video, "0")
+    digest, frames = sha256(), []
+    for packet in (*packets, None):
+        try:
+            frames += context.decode(None if packet is None else av.Packet(packet))
+        except av.FFmpegError:
+            digest.update(b"damaged")  # what comes after the last picture is, on purpose
+    for frame in dropwhile(lambda frame: not frame.key_frame, frames):
+        digest.update(_samples(frame, video.description))
+    return digest.digest()
 
 
-def _frames(av: Any, stream: bytes, codec: str, description: PixelDescription) -> Iterator[Any]:
-    """Give the frames in the order in which they are shown, each of the size that the description says."""
-    with _opened(av, stream, codec) as container:
+def _opened(av: Any, video: _Video) -> Any:
+    """Open the stream in the container that it shows; FFmpeg shall not try all it knows."""
+    container = _BARE_FORMATS[video.codec] if video.container == BARE else video.container
+    return av.open(BytesIO(video.stream), format=container)
+
+
+def _frames(av: Any, video: _Video) -> Iterator[Any]:
+    """Give the frames in the order in which they are shown, each whole and of the size that the description says."""
+    with _opened(av, video) as container:
         if not container.streams.video:
             raise DecodeError("the stream holds no video")
         context = container.streams.video[0].codec_context
-        if context.name != codec:
-            raise DecodeError(f"the stream holds {context.name}, not {codec}")
-        _check_size(context, description)
-        context.thread_type = "NONE"
-        context.options = {"err_detect": "explode", "max_pixels": str(_most_pixels(description))}
-        for frame in container.decode(video=0):
-            _check_size(frame, description)
-            yield frame
+        if context.name != video.codec:
+            raise DecodeError(f"the stream holds {context.name}, not {video.codec}")
+        _check_size(context, video.description)
+        _prepare(context, video, "explode")
+        for packet in container.demux(video=0):
+            if packet.size and packet.is_corrupt:
+                raise DecodeError(f"the packet at byte {packet.pos} of the video is cut off")
+            for frame in packet.decode():
+                _check_size(frame, video.description)
+                if frame.is_corrupt:
+                    raise DecodeError("parts of a picture of the video are missing: the stream is damaged or cut off")
+                yield frame
+
+
+def _prepare(context: Any, video: _Video, error_detection: str) -> None:
+    """Tell FFmpeg to work alone, to stop at errors or not, and the most pixels it may allocate."""
+    context.thread_type = "NONE"
+    context.options = {"err_detect": error_detection, "max_pixels": str(_most_pixels(video.description))}
 
 
 def _most_pixels(description: PixelDescription) -> int:

@@ -2,7 +2,8 @@
 
 A frame of n samples of b bytes has n × b segments: sample by sample, the most significant byte first. All
 segments are unpacked side by side, a block at a time, into scratch that stays in the first cache, and each block is
-woven into words as soon as it is complete.
+woven into words as soon as it is complete, and into stored values where that is asked for: one call a frame, for each
+call lets go of Python's lock and has to wait for it again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..errors import DecodeError, InvalidArgument, UnsupportedPixels
 from .arguments import check_array, prepare_out
 from .jit import inlined, kernel
 from .memory import WIDTH, copy_or_fill
+from .stored_values import BitRule, bit_rule, settle
 
 HEADER_BYTES = 64
 MAXIMUM_SEGMENTS = 15
@@ -102,10 +104,15 @@ def _weave(planes: Bytes, words: Words, first: int, count: int, samples: int) ->
 
 
 @kernel
-def _decode(source: Bytes, bounds: Counts, planes: Bytes, words: Words, samples: int) -> tuple[int, Any]:
-    """Unpack and weave the segments at `bounds`; give (-1, 0), or the segment that is cut off and the byte where."""
-    pixels, segments = words.size // samples, planes.shape[0]
-    filled = np.zeros(segments, np.uint64)
+def _decode(
+    source: Bytes, bounds: Counts, words: Words, samples: int, is_whole: bool, shift: int, used: Words, sign: Words
+) -> tuple[int, Any]:
+    """Unpack and weave the segments at `bounds`; give (-1, 0), or the segment that is cut off and the byte where.
+
+    Words are made stored values unless each `is_whole`.
+    """
+    pixels, segments = words.size // samples, bounds.shape[0]
+    planes, filled = np.empty((segments, _ROOM), np.uint8), np.zeros(segments, np.uint64)
     for first in range(0, pixels, _BLOCK):
         count = min(_BLOCK, pixels - first)
         for segment in range(segments):
@@ -115,6 +122,8 @@ def _decode(source: Bytes, bounds: Counts, planes: Bytes, words: Words, samples:
                 return segment, np.int64(position)
             bounds[segment, 0], filled[segment] = position, done
         _weave(planes, words, first, count, samples)
+        if not is_whole:
+            settle(words[first * samples : (first + count) * samples], shift, used, sign)
         for segment in range(segments):
             left = filled[segment] - np.uint64(count)
             for x in range(left):
@@ -185,11 +194,19 @@ def _encode(words: Words, samples: int, coded: Bytes) -> tuple[Counts, Any]:
 
 
 def decode_rle(
-    codestream: bytes, rows: int, columns: int, samples: int, bytes_per_sample: int, out: Words | None = None
+    codestream: bytes,
+    rows: int,
+    columns: int,
+    samples: int,
+    bytes_per_sample: int,
+    out: Words | None = None,
+    *,
+    rule: BitRule | None = None,
 ) -> Words:
     """Decode one RLE frame to (rows, columns), or (rows, columns, samples) where samples > 1.
 
     Unsigned words of 1, 2, 4 or 8 bytes, native order, in `out` where given. Bytes after a complete plane are padding.
+    With a `rule`, the words hold stored values, whose type a view gives them.
     Raises `DecodeError` for a header that does not fit, or a segment that ends before its plane is complete;
     `UnsupportedPixels` for more than 15 segments; `InvalidArgument` for impossible sizes.   Source: PS3.5 G.3 to G.5.
     """
@@ -203,10 +220,12 @@ def decode_rle(
             )
     shape = (rows, columns) if samples == 1 else (rows, columns, samples)
     frame = prepare_out(out, shape, f"u{bytes_per_sample}")
+    rule = rule or bit_rule(8 * bytes_per_sample, 8 * bytes_per_sample, 8 * bytes_per_sample - 1, False)
     bounds = np.array(segments, np.uint64)
-    planes = np.empty((len(segments), _ROOM), np.uint8)
     source = np.frombuffer(memoryview(codestream).toreadonly(), np.uint8)
-    segment, position = _decode(source, bounds, planes, frame.reshape(-1), samples)
+    segment, position = _decode(
+        source, bounds, frame.reshape(-1), samples, rule.is_whole, rule.shift, rule.used, rule.sign
+    )
     if segment >= 0:
         raise DecodeError(f"RLE segment {segment + 1} of {len(segments)} is cut off at byte {position}")
     return frame

@@ -9,13 +9,14 @@ not rebuild the bytes, and `fill_rule` says so.
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
-from .jit import kernel
+from .jit import inlined, kernel
 
 FillRule = Literal["zero", "sign"]
 """All unused bits are 0, or those above High Bit repeat the highest stored bit (and those below are 0)."""
@@ -26,6 +27,42 @@ Words = NDArray[Any]
 
 
 _IS_BIG_ENDIAN_HOST = sys.byteorder == "big"
+
+
+class BitRule(NamedTuple):
+    """How a stored value lies in its word; the constants are arrays of one, to have the words' type in kernels."""
+
+    kind: np.dtype[Any]
+    """Of the stored value."""
+    words: np.dtype[Any]
+    is_whole: bool
+    """Whether every bit is stored: then a word is its value."""
+    shift: int
+    used: Words
+    sign: Words
+    """The sign bit, 0 for unsigned values."""
+
+
+@lru_cache(maxsize=256)
+def bit_rule(bits_allocated: int, bits_stored: int, high_bit: int, is_signed: bool) -> BitRule:
+    """Give how stored values lie in words. Raises `InvalidArgument` for impossible bit numbers.
+
+    Kept: to make it takes as long as to decode a few rows, and a series has one.
+    """
+    _check_bits(bits_allocated, bits_stored, high_bit)
+    words = np.dtype(f"u{bits_allocated // 8}")
+    kind = np.dtype(f"{'i' if is_signed else 'u'}{bits_allocated // 8}")
+    used, sign = (1 << bits_stored) - 1, 1 << (bits_stored - 1) if is_signed else 0
+    constants = (_frozen(np.array([bits], words)) for bits in (used, sign))
+    return BitRule(kind, words, bits_stored == bits_allocated, high_bit + 1 - bits_stored, *constants)
+
+
+@inlined
+def settle(words: Words, shift: Any, used: Words, sign: Words) -> None:
+    """Make stored values of words, in place, by the numbers of a `BitRule`."""
+    used_bits, sign_bit = used[0], sign[0]
+    for index in range(words.shape[0]):
+        words[index] = (((words[index] >> np.uint64(shift)) & used_bits) ^ sign_bit) - sign_bit
 
 
 @kernel
@@ -83,19 +120,16 @@ def unpack(
     words, where that is given. For 8 bits `is_big_endian` means that bytes are swapped in pairs, as in an OW value.
     Raises `InvalidArgument` for impossible bit numbers, or room of another shape.
     """
-    _check_bits(bits_allocated, bits_stored, high_bit)
+    rule = bit_rule(bits_allocated, bits_stored, high_bit, is_signed)
     words = _to_words(raw, bits_allocated, is_big_endian)
-    kind = np.dtype(f"{'i' if is_signed else 'u'}{bits_allocated // 8}")
-    if bits_stored == bits_allocated:
-        return words.view(kind)
+    if rule.is_whole:
+        return words.view(rule.kind)
     out = np.empty_like(words) if room is None else _checked_room(room, words)
-    used, sign = _constant(words, (1 << bits_stored) - 1), _sign(words, bits_stored, is_signed)
-    shift = high_bit + 1 - bits_stored
-    if shift:
-        _shift_and_mask(words, shift, used, sign, out)
+    if rule.shift:
+        _shift_and_mask(words, rule.shift, rule.used, rule.sign, out)
     else:
-        _mask(words, used, sign, out)
-    return out.view(kind)
+        _mask(words, rule.used, rule.sign, out)
+    return out.view(rule.kind)
 
 
 def repack(

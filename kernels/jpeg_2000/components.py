@@ -43,10 +43,10 @@ def store_colour(
     stride = 3 * out.shape[1]
     first, second, third = planes
     start = place[0] * stride + 3 * place[1]
-    _store_pixels(first, second, third, words, start, stride, has_transform, *_range(component))
+    store_pixels_of(first, second, third, words, start, stride, has_transform, *sample_range(component))
 
 
-def _range(component: Component) -> tuple[Word, Word, Word]:
+def sample_range(component: Component) -> tuple[Word, Word, Word]:
     """Give what is added to samples, and the least and the most they may be then."""
     shift = 0 if component.is_signed else 1 << (component.precision - 1)
     least = -(1 << (component.precision - 1)) if component.is_signed else 0
@@ -58,8 +58,8 @@ def _range(component: Component) -> tuple[Word, Word, Word]:
 def store(plane: Plane, out: Plane, component: Component) -> None:
     """Write samples into `out` (height, width, of any strides), shifted and clamped to the component's range."""
     words = out.view(f"u{out.dtype.itemsize}")
-    kernel_of = _store_integers if plane.dtype == np.int32 else _store_floats
-    kernel_of(plane, words, *_range(component))
+    kernel_of = store_integers if plane.dtype == np.int32 else _store_floats
+    kernel_of(plane, words, *sample_range(component))
 
 
 @kernel
@@ -80,7 +80,7 @@ def _undo_irreversible(first: NDArray[np.float32], second: NDArray[np.float32], 
 
 
 @kernel
-def _store_pixels(
+def store_pixels_of(
     first: NDArray[np.int32],
     second: NDArray[np.int32],
     third: NDArray[np.int32],
@@ -92,6 +92,7 @@ def _store_pixels(
     least: Word,
     most: Word,
 ) -> None:
+    """Do what `store_colour` says, into flat `out` from `at` on, whose rows are `stride` apart."""
     height, width = first.shape
     smallest, largest = all_lanes(least), all_lanes(most)
     for y in range(height):
@@ -121,7 +122,8 @@ def _store_pixels(
 
 
 @kernel
-def _store_integers(plane: NDArray[np.int32], out: Plane, shift: Word, least: Word, most: Word) -> None:
+def store_integers(plane: NDArray[np.int32], out: Plane, shift: Word, least: Word, most: Word) -> None:
+    """Do what `store` says, for a plane of the 5/3 wavelet."""
     for y in range(plane.shape[0]):
         for x in range(plane.shape[1]):
             out[y, x] = min(max(np.int32(plane[y, x] + shift), least), most)

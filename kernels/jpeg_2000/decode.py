@@ -35,6 +35,7 @@ from .layout import (
 from .markers import read_codestream
 from .packets import P_LENGTH, order_packets, read_packets
 from .parameters import Codestream, Component
+from .plain import find_plan, make_plan
 from .shelf import borrowed
 from .wavelet import Run, synthesise
 
@@ -70,11 +71,18 @@ def decode_jpeg_2000(
     Raises `DecodeError` for a codestream that is damaged or cut off, `UnsupportedPixels` for subsampled components
     and what else is not decoded here, `OutOfRange` for a level or region that is not there.
     """
+    is_plain = region is None and run is run_serially
+    if is_plain and (known := find_plan(codestream, level)) is not None:
+        plan, bodies = known
+        return plan.decode(codestream, bodies)
     parsed = read_codestream(codestream)
     components = parsed.size.components
     if len({(component.step_x, component.step_y) for component in components}) > 1:
         raise UnsupportedPixels("the codestream has subsampled components")
     image = _Image(parsed, level, region, run)
+    if is_plain and (made := make_plan(codestream, parsed, level, _sample_type(components))) is not None:
+        plan, bodies = made
+        return plan.decode(codestream, bodies)
     shape = image.shape(0)
     out = np.empty((*shape, len(components)), _sample_type(components))
     image.decode([out[..., number] for number in range(len(components))], out)

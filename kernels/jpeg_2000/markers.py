@@ -88,7 +88,7 @@ class _Reader:
         for number in range(size.tiles_across * size.tiles_down):
             if number not in self.tiles:
                 raise DecodeError(f"tile {number} is missing before EOC at byte {self.position}")
-        return Codestream(size, b"".join([self.data, *self.extra, bytes(PADDING)]), self.tiles)
+        return Codestream(size, bytearray().join([self.data, *self.extra, bytes(PADDING)]), self.tiles)
 
     def _marker(self) -> int:
         if self.position + 2 > len(self.data):

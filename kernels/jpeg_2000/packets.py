@@ -55,7 +55,7 @@ from .parameters import (
 P_OFFSET, P_LENGTH, P_PASSES, P_NEXT, P_COLUMNS = range(5)
 """Columns of a piece: where its bytes lie, how many coding passes they hold, the block's next piece (-1: none)."""
 
-_OK, _TRUNCATED, _FULL, _BAD_TREE, _MANY_SETS = range(5)
+ALL_READ, _TRUNCATED, _FULL, _BAD_TREE, _MANY_SETS = range(5)
 PASSES_BEFORE_BYPASS = 10
 _MAXIMUM_LENGTH_BITS = 32
 _MAXIMUM_TREE_VALUE = 80
@@ -168,10 +168,10 @@ def read_packets(
     headers = np.array(tile.headers, np.int64).reshape(-1, 2)
     header_bytes = int((headers[:, 1] - headers[:, 0]).sum() if len(headers) else (bodies[:, 1] - bodies[:, 0]).sum())
     # A piece takes at least three bits of a header, its length, and there are only so many in a layer of a block.
-    most = len(blocks) * packaging.layers * _pieces_in_layer(layout)
+    most = len(blocks) * packaging.layers * most_pieces(layout)
     pieces = np.empty((min(header_bytes * 8 // _LEAST_LENGTH_BITS, most) + 1, P_COLUMNS), np.int64)
-    owner = _resolution_of(layout)
-    status, position, packet = _read_packets(
+    owner = resolution_of(layout)
+    status, position, packet = read_all_packets(
         data,
         bodies,
         headers,
@@ -184,21 +184,26 @@ def read_packets(
         pieces,
         packaging.has_eph,
     )
-    if status == _MANY_SETS:
-        raise UnsupportedPixels(f"a block of tile {number} has more than one set of high-throughput passes")
-    if status != _OK:
-        what = "is cut off" if status == _TRUNCATED else "has an impossible header"
-        raise DecodeError(f"packet {packet} of {len(order)} of tile {number} {what} at byte {position}")
+    check_packets(status, position, packet, len(order), number)
     return pieces
 
 
-def _pieces_in_layer(layout: TileLayout) -> int:
+def check_packets(status: int, position: int, packet: int, packets: int, tile: int) -> None:
+    """Raise for what `read_all_packets` gave, unless it read all `packets`."""
+    if status == _MANY_SETS:
+        raise UnsupportedPixels(f"a block of tile {tile} has more than one set of high-throughput passes")
+    if status != ALL_READ:
+        what = "is cut off" if status == _TRUNCATED else "has an impossible header"
+        raise DecodeError(f"packet {packet} of {packets} of tile {tile} {what} at byte {position}")
+
+
+def most_pieces(layout: TileLayout) -> int:
     """Give the most pieces that one layer adds to one block."""
     styles = int(np.bitwise_or.reduce(layout.resolutions[:, R_STYLE]))
     return _MAXIMUM_PASSES if styles & (BYPASS | TERMINATE_ALL) else 2 if styles & HIGH_THROUGHPUT else 1
 
 
-def _resolution_of(layout: TileLayout) -> NDArray[np.int64]:
+def resolution_of(layout: TileLayout) -> NDArray[np.int64]:
     """Give the row of the resolution of each precinct."""
     counts = layout.resolutions[:, R_ACROSS] * layout.resolutions[:, R_DOWN]
     return np.repeat(np.arange(len(counts)), counts)
@@ -392,7 +397,7 @@ def _skip_marker(data: NDArray[np.uint8], position: Any, end: Any, low: Any, len
 
 
 @kernel
-def _read_packets(
+def read_all_packets(
     data: NDArray[np.uint8],
     bodies: Table,
     headers: Table,
@@ -448,4 +453,4 @@ def _read_packets(
             position += pieces[piece, P_LENGTH]
             if position > end:
                 return _TRUNCATED, end, packet
-    return _OK, position, order.shape[0]
+    return ALL_READ, position, order.shape[0]

@@ -136,6 +136,6 @@ class Codestream:
     """A codestream whose headers have been read."""
 
     size: Size
-    data: bytes
+    data: bytearray
     """The codestream, packed packet headers, and padding."""
     tiles: dict[int, Tile]
