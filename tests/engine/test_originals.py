@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from coded_slices import (
@@ -34,6 +39,10 @@ from filmless.engine.decode import CODECS
 from filmless.engine.parse import parse_instance
 from filmless.engine.second_decoder import SECONDS
 from filmless.errors import Damaged, InvalidArgument, UnsupportedPixels
+from filmless.storage import fail
+from filmless.storage.pyramid import PyramidWriter
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 
@@ -162,8 +171,6 @@ def test_what_the_second_decoder_cannot_decode_stays(archive, tmp_path, monkeypa
 
 
 def test_a_lossy_codestream_under_a_lossless_uid_stays(archive, tmp_path):
-    import imagecodecs  # noqa: PLC0415  # by another encoder than ours, which loses nothing
-
     for number in (1, 2):
         made = coded(values_of(number, kind=np.uint16), number, JPEG_LS)
         made.PixelData = encapsulated_bytes(imagecodecs.jpegls_encode(values_of(number, kind=np.uint16), level=2))
@@ -176,8 +183,6 @@ def test_a_lossy_codestream_under_a_lossless_uid_stays(archive, tmp_path):
 
 
 def test_an_irreversible_jpeg_2000_under_a_lossless_uid_stays(archive, tmp_path):
-    import imagecodecs  # noqa: PLC0415  # by another encoder than ours, which loses nothing
-
     for number in (1, 2):
         values = values_of(number, (64, 64), np.uint16)
         made = coded(values, number, JPEG_2000)
@@ -191,8 +196,6 @@ def test_an_irreversible_jpeg_2000_under_a_lossless_uid_stays(archive, tmp_path)
 
 
 def encapsulated_bytes(codestream):
-    from pydicom.encaps import encapsulate  # noqa: PLC0415
-
     return encapsulate([bytes(codestream)])
 
 
@@ -384,8 +387,6 @@ def test_retired_group_lengths_that_would_be_wrong_are_left_out(archive, tmp_pat
 
 def enhanced(stack, syntax, **options):
     """A multi-frame instance whose frames lie in a row."""
-    from pydicom.dataset import Dataset  # noqa: PLC0415
-
     made = image(stack, frames=len(stack), bits_stored=12)
     del made.ImagePositionPatient
     orientation, measures, shared = Dataset(), Dataset(), Dataset()
@@ -551,6 +552,95 @@ def test_other_bytes_that_replace_it_set_its_values_aside(archive, tmp_path, cap
     assert hashlib.sha256(given).hexdigest() in kept
     np.testing.assert_array_equal(pixels_of(only(archive).instance(uids(paths)[0])), values_of(50))
     assert archive.verify() == []
+
+
+# Whatever moment it is stopped at, nothing that was acknowledged is lost.
+
+STOPS = (
+    "generation: begun", "generation: written", "generation: proven", "generation: flushed", "generation: named",
+    "generation: published", "index: generation put", "inbox: one instance removed", "inbox: emptied",
+    "generation: former hidden", "generation: former removed",
+)  # fmt: skip
+KILLED = """
+import sys
+from filmless.engine.archive import open_archive
+open_archive(sys.argv[1]).consolidate(quiet_s=0)
+"""
+
+
+def check_nothing_is_lost(archive, paths):
+    """Each instance is as it was received, or says that it is not and has the stored values that were received."""
+    for path in paths:
+        uid = uids([path])[0]
+        file = archive.instance(uid).read()
+        if file.is_received:
+            assert file == path.read_bytes()
+        else:
+            np.testing.assert_array_equal(pixels_of(file), values_of(int(path.stem[-3:])))
+
+
+def half_received(archive, folder):
+    """Two instances in a generation with their codestreams, two in the inbox, and the policy to drop them all."""
+    archive.set_policy(originals="keep")
+    early = coded_slices(folder / "a", [1, 2], JPEG_LS)
+    received(archive, early)
+    late = coded_slices(folder / "b", [3, 4], JPEG_2000)
+    for path in late:
+        archive.receive(path)
+    archive.set_policy(originals="drop-when-proven")
+    return early + late
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_killed_while_codestreams_go_it_loses_nothing(archive, tmp_path, stop):
+    paths = half_received(archive, tmp_path)
+    environment = os.environ | {"FILMLESS_FAIL_AT": stop, "FILMLESS_THREADS": "1"}
+
+    status = subprocess.run([sys.executable, "-c", KILLED, archive.root], env=environment, check=False).returncode
+
+    assert status == -signal.SIGKILL
+    again = open_archive(archive.root)
+    check_nothing_is_lost(again, paths)
+    assert again.recover() == []
+    check_nothing_is_lost(again, paths)
+    again.consolidate(quiet_s=0)
+    check_nothing_is_lost(again, paths)
+    assert sources(again) == ["values"] * 4
+    assert again.verify() == []
+    assert again.unfinished() == []
+
+
+@pytest.mark.parametrize("how", ["enospc", "eio"])
+@pytest.mark.parametrize("stop", STOPS[:5])
+def test_where_the_disk_fails_codestreams_stay(archive, tmp_path, stop, how):
+    paths = half_received(archive, tmp_path)
+    fail.arm(stop, how=how)
+
+    with pytest.raises(OSError, match="made to fail"):
+        archive.consolidate(quiet_s=0)
+
+    check_nothing_is_lost(archive, paths)
+    archive.consolidate(quiet_s=0)
+    assert sources(archive) == ["values"] * 4
+    assert archive.verify() == []
+
+
+def test_a_generation_that_did_not_get_the_proven_values_is_not_published(archive, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.CRITICAL)
+    paths = half_received(archive, tmp_path)
+    write = PyramidWriter.filled
+
+    def wrong(self, count):
+        self.room()[..., 0, 0] ^= 1
+        write(self, count)
+
+    monkeypatch.setattr(PyramidWriter, "filled", wrong)
+
+    (result,) = archive.consolidate(quiet_s=0)
+
+    assert "not what was proven" in result.problem
+    assert sources(archive) == ["codestreams"] * 2
+    check_nothing_is_lost(archive, paths)
 
 
 # Damage is found, and never given.
