@@ -76,7 +76,7 @@ def _jpeg(codestream: bytes, description: PixelDescription) -> Values:
 def _jpeg_ls(codestream: bytes, _: PixelDescription) -> Values:
     scan = JpegLs(codestream).next_scan()
     if scan is None or scan.coding.near:
-        raise UnsupportedPixels("the JPEG-LS codestream is near-lossless, not lossless")
+        raise UnsupportedPixels("the JPEG-LS codestream is near-lossless: it is lossy")
     return np.asarray(imagecodecs.jpegls_decode(codestream))
 
 

@@ -92,7 +92,7 @@ class Series:
 
     @property
     def transfer_syntax_uids(self) -> set[str]:
-        """Of all instances."""
+        """Of all instances, as they were received."""
         consolidated = self._published.manifest.instances if self._published is not None else []
         waiting = {instance.row.transfer_syntax_uid for instance in self._waiting.values()}
         return waiting | {record.transfer_syntax_uid for record in consolidated}

@@ -15,7 +15,6 @@ import imagecodecs
 import numpy as np
 import pytest
 from coded_slices import (
-    DEFLATED,
     ENCAPSULATED,
     EXPLICIT,
     HTJ2K,
@@ -35,7 +34,6 @@ from coded_slices import (
 from dicom_files import image, save, slices
 from filmless.engine import second_decoder
 from filmless.engine.archive import open_archive
-from filmless.engine.decode import CODECS
 from filmless.engine.parse import parse_instance
 from filmless.engine.second_decoder import SECONDS
 from filmless.errors import Damaged, InvalidArgument, UnsupportedPixels
@@ -507,6 +505,20 @@ def test_another_tier_holds_the_same_proven_values(archive, tmp_path):
     assert archive.verify() == []
 
 
+def test_what_was_dropped_is_given_back_wherever_series_lie(series_url, tmp_path):
+    archive = open_archive(tmp_path / "archive", series_url=series_url)
+    archive.set_policy(originals="drop-when-proven")
+    paths = coded_slices(tmp_path / "in", range(1, 4), JPEG_LS)
+    received(archive, paths[:2])
+
+    received(archive, paths[2:])
+
+    assert sources(archive) == ["values"] * 3
+    for number, uid in enumerate(uids(paths), 1):
+        np.testing.assert_array_equal(pixels_of(only(archive).instance(uid)), values_of(number))
+    assert archive.verify() == []
+
+
 def test_the_index_is_the_same_when_it_is_made_anew(archive, tmp_path):
     coded_slices(tmp_path / "in", range(1, 4), JPEG_LS)
     archive.ingest(tmp_path / "in")
@@ -548,8 +560,8 @@ def test_other_bytes_that_replace_it_set_its_values_aside(archive, tmp_path, cap
 
     archive.consolidate(quiet_s=0)
 
-    kept = [entry.sha256 for entry in archive.set_aside()]
-    assert hashlib.sha256(given).hexdigest() in kept
+    kept = {entry.sha256: entry.reason for entry in archive.set_aside()}
+    assert "codestreams had been dropped" in kept[hashlib.sha256(given).hexdigest()]
     np.testing.assert_array_equal(pixels_of(only(archive).instance(uids(paths)[0])), values_of(50))
     assert archive.verify() == []
 
@@ -710,9 +722,3 @@ def test_repair_makes_a_coarser_level_anew_and_keeps_the_proof(archive, tmp_path
     assert only(archive).dropped == before
     assert archive.verify() == []
     np.testing.assert_array_equal(pixels_of(only(archive).instance(uids(paths)[0])), values_of(1, (300, 300)))
-
-
-def test_the_second_decoder_is_the_one_that_the_table_names():
-    assert {uid: second.by for uid, second in SECONDS.items()} == {uid: CODECS[uid].second for uid in SECONDS}
-    assert not [uid for uid, second in SECONDS.items() if second.by == CODECS[uid].by]
-    assert DEFLATED in SECONDS
