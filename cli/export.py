@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ..engine.archive import open_archive
+from ..engine.retrieval import LOSSLESS_DEFAULT
+from ..engine.transfer_syntax import name_of
 from ..engine.verification import Verified
 from ..errors import InvalidArgument
 from .console import bytes_text, count_text, fail, out, plain, progress_bars
@@ -22,12 +24,21 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")],
     archive: ArchiveFolder = DEFAULT_ARCHIVE,
 ) -> None:
-    """Write a series' instances to DIR, byte for byte as they came in."""
+    """Write a series' instances to DIR, byte for byte as they came in.
+
+    Those whose codestreams were dropped, by the policy originals=drop-when-proven, have the same stored values instead.
+    """
     opened = open_archive(archive, create=False).series(series)
     with progress_bars() as progress:
         paths = opened.export(folder, progress)
-    written = f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}"
-    out.print(f"{written}, each equal to the file received: {plain(str(folder))}", soft_wrap=True)
+    if not opened.dropped:
+        written = f"{count_text(len(paths), 'instance')}, {bytes_text(opened.row.received_bytes)}"
+        out.print(f"{written}, each equal to the file received: {plain(str(folder))}", soft_wrap=True)
+        return
+    written = f"{count_text(len(paths), 'instance')}, {bytes_text(sum(path.stat().st_size for path in paths))}"
+    anew = f"{len(opened.dropped)} written anew in {name_of(LOSSLESS_DEFAULT)}, with the stored values proven"
+    others = f"{len(paths) - len(opened.dropped)} equal to the file received"
+    out.print(f"{written}: {anew}, as their codestreams were dropped; {others}: {plain(str(folder))}", soft_wrap=True)
 
 
 def verify(
@@ -50,7 +61,8 @@ def verify(
     opened = open_archive(archive, create=False)
     with progress_bars() as progress:
         if series:
-            found = Verified(opened.verify(progress, series), [opened.series(series).row])
+            one = opened.series(series)
+            found = Verified(opened.verify(progress, series), [one.row], len(one.dropped))
         else:
             found = opened.verify_for(seconds_of(time) if time else None, progress)
     damage = found.damage
@@ -63,9 +75,17 @@ def verify(
         raise typer.Exit(DAMAGED)
     instances = sum(row.instances + row.waiting for row in found.series)
     whole = f"{count_text(instances, 'instance')} of {len(found.series)} series"
-    out.print(f"{whole} rebuild to the {bytes_text(found.received_bytes)} received: all is well")
+    out.print(f"{whole} rebuild to {_what(found)}: all is well", soft_wrap=True)
     if found.left:
         out.print(f"the time was over: {count_text(found.left, 'series', 'series')} were not looked at this time")
+
+
+def _what(found: Verified) -> str:
+    """Say what instances rebuild to: the bytes received, or the stored values of codestreams that were dropped."""
+    received = f"the {bytes_text(found.received_bytes)} received"
+    return (
+        received if not found.dropped else f"{received}, {found.dropped} of them to the stored values that were proven"
+    )
 
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -10,6 +10,7 @@ import math
 from rich.table import Table
 
 from ..engine.archive import Archive, open_archive
+from ..engine.retrieval import LOSSLESS_DEFAULT
 from ..engine.series import Series
 from ..engine.stack import Stack
 from ..engine.transfer_syntax import name_of
@@ -127,6 +128,8 @@ def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *,
     out.print(f"[dim]{'instances':24}[/]{row.instances}, generation {row.generation}")
     if row.waiting:
         out.print(f"[dim]{'waiting':24}[/]{count_text(row.waiting, 'instance')}, {bytes_text(row.waiting_bytes)}")
+    if opened.dropped:
+        out.print(f"[dim]{'originals':24}[/]{plain(_dropped(opened))}", soft_wrap=True)
     ratio = row.received_bytes / max(row.archived_bytes, 1)
     out.print(
         f"[dim]{'size':24}[/]{bytes_text(row.received_bytes)} received, {bytes_text(row.archived_bytes)} kept "
@@ -136,6 +139,20 @@ def show_series(series: SeriesName, archive: ArchiveFolder = DEFAULT_ARCHIVE, *,
     out.print(f"[dim]{'folder':24}[/]{plain(str(opened.folder))}", soft_wrap=True)
     for number, stack in enumerate(opened.stacks):
         _print_stack(number, stack, opened)
+
+
+def _dropped(series: Series) -> str:
+    """Say of which instances the codestreams were dropped, and what is given in their place."""
+    gone = series.dropped
+    records = [record for record in series.manifest.instances if record.sop_instance_uid in gone]
+    uids, formerly = list(gone), sorted({name_of(record.transfer_syntax_uid) for record in records})
+    decoders = sorted({" and ".join(proof.decoders) for proof in gone.values()})
+    named = uids[0] if len(uids) == 1 else f"{uids[0]} to {uids[-1]}"
+    whole = "" if len(uids) == series.row.instances else f" ({named}; --json names each)"
+    return (
+        f"codestreams of {len(uids)} of {series.row.instances} dropped{whole}, formerly {', '.join(formerly)}; "
+        f"proven by {', '.join(decoders)}; given back in {name_of(LOSSLESS_DEFAULT)}"
+    )
 
 
 def _print_stack(number: int, stack: Stack, series: Series) -> None:
@@ -178,7 +195,8 @@ def _facts(series: Series) -> dict[str, object]:
             for level, (values, kept) in zip(stack.record.levels, level_sizes(stack, series), strict=True)
         ]
         stacks.append({"name": stack.record.name, "dtype": stack.record.dtype, "levels": levels} | stack.record.meaning)
-    return dataclasses.asdict(series.row) | {"folder": str(series.folder), "stacks": stacks}
+    dropped = {uid: proof.to_json() for uid, proof in series.dropped.items()}
+    return dataclasses.asdict(series.row) | {"folder": str(series.folder), "dropped": dropped, "stacks": stacks}
 
 
 def _product(numbers: tuple[int, ...]) -> str:

@@ -31,8 +31,9 @@ from ..storage.pyramid import PyramidWriter
 from ..storage.ranges import levels_with_ranges
 from ..storage.shape import LevelShape, plan_levels
 from .instance import Instance
-from .loading import Loaded, Received, Source, take_apart
+from .loading import Carried, Loaded, Received, Source, take_apart
 from .packing import Values
+from .retrieval import is_dropped
 from .stacking import StackPlan, plan_stacks
 from .verify import find_unlike
 
@@ -66,14 +67,15 @@ def consolidate(
         writer = GenerationWriter(home, instances[0].series_instance_uid)
         try:
             kept = [_as_bytes(i) if n in without_pixels else i for n, i in enumerate(instances)]
-            work = _Work(kept, sources, writer, told)
+            work = _Work(kept, sources, writer, told, drops=home.policy.originals == "drop-when-proven")
             manifest = work.write(frozenset(instances[number].sop_instance_uid for number in undecodable))
             if manifest is not None:
                 writer.finish(manifest)
-                if proves:
+                if proves or any(map(is_dropped, manifest.instances)):
                     prove(home, writer, manifest)
                 reasons = undecodable | without_pixels
                 warnings = [f"{sources[n].name}: kept, not expanded: {reason}" for n, reason in reasons.items()]
+                warnings += _told_of_doubts(work.doubts, sources)
                 return manifest, writer.publish(), warnings
         except BaseException:
             writer.abandon()
@@ -81,6 +83,15 @@ def consolidate(
         writer.abandon()
         undecodable |= work.undecodable
         without_pixels |= work.without_pixels
+
+
+def _told_of_doubts(doubts: dict[int, str], sources: Sequence[Source]) -> list[str]:
+    """Say, a line a reason, of which instances the codestreams stay although policy would let them go."""
+    by_reason: dict[str, list[str]] = {}
+    for number, reason in doubts.items():
+        by_reason.setdefault(reason, []).append(sources[number].name)
+    more = {reason: f" and {len(names) - 1} more" if len(names) > 1 else "" for reason, names in by_reason.items()}
+    return [f"{names[0]}{more[reason]}: codestreams kept: {reason}" for reason, names in by_reason.items()]
 
 
 def _as_bytes(instance: Instance) -> Instance:
@@ -105,9 +116,14 @@ class _Work:
     """One generation under way."""
 
     def __init__(
-        self, instances: Sequence[Instance], sources: Sequence[Source], writer: GenerationWriter, told: Told
-    ) -> None:
+        self, instances: Sequence[Instance], sources: Sequence[Source], writer: GenerationWriter, told: Told,
+        *, drops: bool = False,
+    ) -> None:  # fmt: skip
+        """`drops` lets lossless codestreams go that two decoders agree on."""
         self._instances, self._sources, self._writer, self._told = instances, sources, writer, told
+        self._drops = drops
+        self.doubts: dict[int, str] = {}
+        """Why codestreams of instances in stacks stay nevertheless."""
         self.undecodable: dict[int, str] = {}
         """Why instances did not decode. All of a pass are found before the next, so that few passes do."""
         self.without_pixels: dict[int, str] = {}
@@ -251,20 +267,23 @@ class _Work:
 
     def _load(self, numbers: Sequence[int]) -> None:
         """Have instances in memory, hashed together, or know why they cannot be taken in."""
-        read: dict[int, bytes | memoryview] = {}
+        read: dict[int, bytes | memoryview | Carried] = {}
         for number in numbers:
             if not (number in self._loaded or number in self._bad or number in self.without_pixels):
                 with self._bad_where_it_fails(number):
                     read[number] = self._sources[number].read()
         for number, received in self._receptions(read).items():
             with self._bad_where_it_fails(number):
-                self._loaded[number] = take_apart(read[number], received, self._instances[number])
+                loaded = take_apart(read[number], received, self._instances[number])
+                if self._drops and loaded.fragments and self._frames_expanded[number]:
+                    loaded.begin_trial()
+                self._loaded[number] = loaded
 
-    def _receptions(self, read: dict[int, bytes | memoryview]) -> dict[int, Received]:
+    def _receptions(self, read: dict[int, bytes | memoryview | Carried]) -> dict[int, Received]:
         """Give what is known of instances; the hash of those that were received need not be found out."""
         known = {number: self._sources[number].received for number in read}
-        hashed = [number for number, received in known.items() if received is None]
-        digests = dict(zip(hashed, sha256_of_each([bytes(read[number]) for number in hashed]), strict=True))
+        files = {n: data for n, data in read.items() if known[n] is None and not isinstance(data, Carried)}
+        digests = dict(zip(files, sha256_of_each([bytes(data) for data in files.values()]), strict=True))
         return {number: received or Received(digests[number]) for number, received in known.items()}
 
     @contextmanager
@@ -281,13 +300,15 @@ class _Work:
         if self._frames_left[number] > 0 or number not in self._loaded:
             return
         loaded = self._loaded.pop(number)
-        self._records[number] = self._keep_bytes(loaded, self._frames_expanded[number])
+        self._records[number] = self._keep_bytes(number, loaded, self._frames_expanded[number])
         self._told_bytes += loaded.size_bytes
         self._told(loaded.size_bytes)
 
-    def _keep_bytes(self, loaded: Loaded, frames_expanded: int) -> InstanceRecord:
+    def _keep_bytes(self, number: int, loaded: Loaded, frames_expanded: int) -> InstanceRecord:
         """Put an instance's header, and its codestreams or whole file, into the packs."""
         instance, parted = loaded.instance, loaded.part(frames_expanded)
+        if loaded.trial is not None and loaded.trial.doubt:
+            self.doubts[number] = loaded.trial.doubt
         items = [self._writer.codestreams.append(item, compress=parted.source == "whole") for item in parted.kept]
         return InstanceRecord(
             sop_instance_uid=instance.sop_instance_uid,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -73,6 +73,10 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the tags, in the order of the file."""
+        return iter(self._index)
 
     def raw_values(self, names: Mapping[int, str]) -> dict[str, bytes]:
         """Give, by name, the bytes of those elements, of many by tag, that are here."""

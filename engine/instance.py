@@ -136,6 +136,6 @@ class Instance:
     """Pixel Padding Value (0028,0120)."""
 
 
-PixelSource = Literal["stack", "codestreams", "whole", "none"]
-"""Where an archived instance's pixel bytes are: stored values in a stack, codestreams in the pack, the whole file
-kept as received, or nowhere (no pixels)."""
+PixelSource = Literal["stack", "codestreams", "values", "whole", "none"]
+"""Where an archived instance's pixel bytes are: stored values in a stack, codestreams in the pack, nowhere but in their
+values, the codestreams being dropped, the whole file kept as received, or nowhere (no pixels)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from .encapsulation import Fragment, locate_frames, read_codestream, scan_encaps
 from .instance import Instance, PixelSource, PixelSpan
 from .packing import Packing, Values, is_packable, samples_first, unpack_frame
 from .parse import extended_offset_table, locate_deflated_pixels
+from .proof import Proof, Trial
 from .transfer_syntax import TRANSFER_SYNTAXES
 
 WHOLE_BYTES = 64 << 20
@@ -50,8 +51,24 @@ class Source(Protocol):
     def is_acknowledged(self) -> bool:
         """Whether it has to be kept, whatever its pixels turn out to be."""
 
-    def read(self) -> bytes | memoryview:
+    def read(self) -> bytes | memoryview | Carried:
         """Give the whole file, mapped where large; raises `FormatError` where it is not the one that was examined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a generation keeps of an instance whose codestreams were dropped, to be carried into the next one."""
+
+    header: bytes
+    """All bytes received but the codestreams."""
+    pixels: dict[str, Any]
+    """What the manifest keeps of the pixels, the proof among it."""
+    pixel_bytes: int
+    """Of the codestreams that were."""
+    size_bytes: int
+    """Of the file as received."""
+    read: Callable[[int], Values]
+    """Gives a frame's stored values, (rows, columns[, samples]), compared with the proof; raises `Damaged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,12 @@ class Loaded:
     """Whether stored values tell every native pixel byte."""
     size_bytes: int
     """Of the whole file."""
+    trial: Trial | None = None
+    """What a second decoder makes of the frames, where codestreams may be dropped."""
+    carried: Carried | None = None
+    """Where codestreams were dropped before: there is no file any more."""
+    proof: Proof | None = None
+    """In place of the codestreams, once they are dropped."""
     parted: Parted | None = None
     """What `part` gave, after which only that is left."""
 
@@ -94,6 +117,8 @@ class Loaded:
         description = self.instance.pixels
         if description is None:
             return "none"
+        if self.carried is not None or self.proof is not None:
+            return "values"
         if self.fragments:
             return "codestreams"
         return "stack" if self.is_exact and frames_expanded == description.frames else "whole"
@@ -103,7 +128,10 @@ class Loaded:
 
         A slab's files are not held until it is full: the memory of one serves the next, and stays in the cache.
         """
+        if self.parted is None and self.carried is not None:
+            self.parted = Parted("values", self.carried.header, [], self.carried.pixel_bytes)
         if self.parted is None:
+            self._try_to_drop(frames_expanded)
             source, span = self.source(frames_expanded), self.instance.pixel_span
             cuts = self.fragments
             if source == "stack" and span is not None:
@@ -119,17 +147,33 @@ class Loaded:
             self.data, self.pixels = b"", memoryview(b"")
         return self.parted
 
+    def begin_trial(self) -> None:
+        """Have every frame that is read from now on decoded a second time, so that codestreams may be dropped."""
+        self.trial = Trial(self.instance, self.data, self.received.sha256)
+
+    def _try_to_drop(self, frames_expanded: int) -> None:
+        """Make the proof that lets codestreams go, where every frame is in a stack and two decoders agreed on it."""
+        description = self.instance.pixels
+        if self.trial is not None and description is not None and frames_expanded == description.frames:
+            self.proof = self.trial.proof(description.frames, _without(self.data, self.fragments))
+
     def read_frame(self, frame: int, out: Values) -> None:
         """Put a frame's stored values into `out` (samples, rows, columns); raises `DecodeError`, `FormatError`."""
         description = self.instance.pixels
         assert description is not None
+        if self.carried is not None:
+            out[...] = samples_first(self.carried.read(frame))
+            return
         if self.packing is not None:
             unpack_frame(self.pixels, frame, self.packing, out)
             return
         if frame >= len(self.frames):
             raise FormatError(f"frame {frame + 1} cannot be told apart in the codestreams")
         codestream = read_codestream(self.data, self.frames[frame])
-        out[...] = samples_first(decode_frame(codestream, description, self.instance.transfer_syntax_uid).values)
+        decoded = decode_frame(codestream, description, self.instance.transfer_syntax_uid)
+        out[...] = samples_first(decoded.values)
+        if self.trial is not None:
+            self.trial.add(frame, codestream, decoded, description)
 
     def decoded(self, frame: int) -> tuple[Values, str]:
         """Give a frame's stored values, (rows, columns[, samples]), and the photometric interpretation they have."""
@@ -153,22 +197,30 @@ class Loaded:
 
     def pixels_to_json(self) -> dict[str, Any] | None:
         """Give what the manifest keeps of how the pixels lie."""
+        if self.carried is not None:
+            return self.carried.pixels
         if self.packing is not None:
             return self.packing.to_json()
         if self.instance.pixels is None:
             return None
-        return Packing(self.instance.pixels, False, None).to_json() | {"fragments": self.fragments_of_frames()}
+        told = Packing(self.instance.pixels, False, None).to_json() | {"fragments": self.fragments_of_frames()}
+        return told if self.proof is None else told | {"proof": self.proof.to_json()}
 
 
 def load(source: Source, instance: Instance) -> Loaded:
     """Read an instance whole; raises `FormatError` where its pixel data is not what its header declares."""
-    data = source.read()
-    received = source.received or Received(hashlib.sha256(data).hexdigest())
+    data, received = source.read(), source.received
+    if received is None:
+        assert not isinstance(data, Carried)  # what is in the archive was received
+        received = Received(hashlib.sha256(data).hexdigest())
     return take_apart(data, received, instance)
 
 
-def take_apart(data: bytes | memoryview, received: Received, instance: Instance) -> Loaded:
+def take_apart(data: bytes | memoryview | Carried, received: Received, instance: Instance) -> Loaded:
     """Locate the pixels in a file that was read whole and hashed; raises as `load` does."""
+    if isinstance(data, Carried):
+        nothing = memoryview(b"")
+        return Loaded(instance, b"", received, nothing, [], [], None, True, data.size_bytes, carried=data)
     loaded = Loaded(instance, data, received, memoryview(b""), [], [], None, True, len(data))
     if instance.pixels is None:
         return loaded

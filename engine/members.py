@@ -15,8 +15,7 @@ from ..storage.published import Published
 from ..storage.retention import Retention
 from .consolidate import series_order
 from .instance import Instance
-from .loading import Received, Source
-from .parse import parse_head
+from .loading import Carried, Received, Source
 from .rebuild import Rebuilder
 from .verify import find_damage
 
@@ -32,8 +31,8 @@ class ArchivedSource:
     received: Received
     is_acknowledged: bool = True
 
-    def read(self) -> bytes | memoryview:
-        """Give the instance as it was received."""
+    def read(self) -> bytes | memoryview | Carried:
+        """Give the instance as it was received, or what is left of it where its codestreams were dropped."""
         return self.rebuilder.read_or_spool(self.number)
 
 
@@ -69,8 +68,7 @@ def _archived(former: Published, replaced: Collection[str]) -> list[Member]:
         received = Received(record.sha256, record.received_at, record.received_from)
         name = f"instance {record.sop_instance_uid}"
         source = ArchivedSource(rebuilder, number, name, record.size_bytes, received)
-        head = rebuilder.head(number)
-        members.append(Member(parse_head(head, record.size_bytes), source, None))
+        members.append(Member(rebuilder.instance(number), source, None))
     return members
 
 

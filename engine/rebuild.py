@@ -1,20 +1,31 @@
-"""Give an archived instance back, byte for byte the file that came in (invariant A2)."""
+"""Give an archived instance back, byte for byte the file that came in (invariant A2).
+
+One whose codestreams were dropped is written anew from its stored values; each frame is compared with the proof.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Lock
 
 import numpy as np
 
-from ..errors import Damaged
+from ..errors import Damaged, UnsupportedPixels
 from ..storage.manifest import InstanceRecord
 from ..storage.published import Published
 from ..storage.whole import MAPPED_BYTES, spool
+from .instance import Instance
+from .loading import Carried
 from .packing import Bytes, Packing, Values, pack_frames
+from .parse import parse_head
+from .part10 import read_part10
+from .proof import Proof, frame_sha256
+from .retrieval import LOSSLESS_DEFAULT, is_dropped
+from .rewriting import Origin, tail_of_codestreams, write_anew
 
 _ITEM = b"\xfe\xff\x00\xe0"
 """Item (FFFE,E000), little endian: encapsulated pixel data is never anything else (PS3.5 A.4)."""
@@ -58,7 +69,7 @@ class Rebuilder:
     def _slab_of(self, instance: int) -> object:
         """Give what tells the slab that has all pixels of an instance; 0 where no slab has any, None where several."""
         record = self._published.manifest.instances[instance]
-        if record.source != "stack":
+        if record.source not in ("stack", "values"):
             return 0
         frames = record.pixels["description"]["frames"] if record.pixels else 0
         if frames != 1 or (instance, 0) not in self._places:
@@ -82,9 +93,26 @@ class Rebuilder:
         header = self._published.header(instance)
         return header if record.source == "none" else header[: record.pixel_offset]
 
+    def instance(self, instance: int) -> Instance:
+        """Parse an instance's header; where codestreams were dropped, its pixels need no decoder any more."""
+        record = self._published.manifest.instances[instance]
+        parsed = parse_head(self.head(instance), record.size_bytes)
+        if not is_dropped(record) or parsed.pixel_span is None:
+            return parsed
+        return dataclasses.replace(parsed, pixel_span=dataclasses.replace(parsed.pixel_span, is_encapsulated=False))
+
+    def check_values(self, instance: int) -> None:
+        """Raise `Damaged` where header or frames are not what was proven before the codestreams were dropped."""
+        origin = self._proven_origin(instance, self._published.manifest.instances[instance])
+        for frame in range(origin.description.frames):
+            origin.read(frame)
+
     def pieces(self, instance: int) -> Iterator[Bytes]:
         """Give an instance's file in pieces; raises `Damaged` where the archive's bytes are not what was stored."""
         record = self._published.manifest.instances[instance]
+        if is_dropped(record):
+            yield from write_anew(self._proven_origin(instance, record), LOSSLESS_DEFAULT)
+            return
         if record.source == "whole":
             yield from (self._published.codestream(instance, piece) for piece in range(record.codestreams))
             return
@@ -99,35 +127,94 @@ class Rebuilder:
             yield header
 
     def proven(self, instance: int) -> Iterator[Bytes]:
-        """Give an instance's file in pieces, and raise `Damaged` at their end where they are not what was received."""
+        """Give an instance's file in pieces, and raise `Damaged` at their end where they are not what was received.
+
+        Of one whose codestreams were dropped the frames are proven instead, each before it is given.
+        """
         digest = hashlib.sha256()
         for piece in self.pieces(instance):
             digest.update(piece)
             yield piece
         record = self._published.manifest.instances[instance]
-        if digest.hexdigest() != record.sha256:
+        if not is_dropped(record) and digest.hexdigest() != record.sha256:
             raise Damaged(f"{self._published.folder}: instance {record.sop_instance_uid} does not rebuild exactly")
 
     def read(self, instance: int) -> bytes:
-        """Give an instance's file whole, proven equal to what was received; raises `Damaged` where it is not."""
+        """Give an instance's file whole; raises as `proven` does."""
         return b"".join(self.proven(instance))
 
-    def read_or_spool(self, instance: int) -> bytes | memoryview:
-        """Give the same, in memory where it is small, else in a mapped file that has no name and goes with it."""
+    def read_or_spool(self, instance: int) -> bytes | memoryview | Carried:
+        """Give the same, in memory where it is small, else in a mapped file that has no name and goes with it.
+
+        Of one whose codestreams were dropped, what the next generation has to carry on.
+        """
         record = self._published.manifest.instances[instance]
+        if is_dropped(record):
+            read, header = self._proven_origin(instance, record).read, self._published.header(instance)
+            return Carried(header, record.pixels or {}, record.pixel_bytes, record.size_bytes, read)
         if record.size_bytes < MAPPED_BYTES:
             return self.read(instance)
         return spool(self.proven(instance), self._published.local_folder)
 
-    def _native_pixels(self, instance: int, record: InstanceRecord) -> Iterator[Bytes]:
+    def origin(self, instance: int, decoded: Callable[[int], tuple[Values, str]]) -> Origin | None:
+        """Give what an instance is written anew from, in another transfer syntax; None where it has no pixels.
+
+        `decoded` decodes a frame whose codestream was kept, and tells its photometric interpretation. Raises
+        `UnsupportedPixels` for a file that was kept whole.
+        """
+        record = self._published.manifest.instances[instance]
+        if record.source == "none" or record.pixels is None:
+            return None
+        if record.source == "whole":
+            raise UnsupportedPixels("it was kept whole, and is given back only as it was received")
+        if is_dropped(record):
+            return self._proven_origin(instance, record)
+        header, description = self._published.header(instance), Packing.from_json(record.pixels).description
+        head, folder = header[: record.pixel_offset], self._published.local_folder
+        if record.source == "codestreams":
+            shown = dataclasses.replace(description, photometric_interpretation=decoded(0)[1])
+            tail = tail_of_codestreams(header, record.pixel_offset)
+            return Origin(head, tail, shown, lambda frame: decoded(frame)[0], folder)
+        part = read_part10(head, len(head) + record.pixel_bytes + 1)
+        _, length = part.data_set.place(part.pixel_tag or 0) or (0, record.pixel_bytes)
+        tail = header[record.pixel_offset + length - record.pixel_bytes :]
+        return Origin(head, tail, description, lambda frame: self._frame(instance, frame), folder)
+
+    def _proven_origin(self, instance: int, record: InstanceRecord) -> Origin:
+        """Give what an instance is written anew from whose codestreams were dropped; its frames are proven as read."""
         assert record.pixels is not None
+        proof, header = Proof.of(record), self._published.header(instance)
+        named = f"{self._published.folder}: {{}} of {record.sop_instance_uid} is not what was proven"
+        if hashlib.sha256(header).hexdigest() != proof.header_sha256:
+            raise Damaged(named.format("the header"))
 
         def read(frame: int) -> Values:
-            if (instance, frame) not in self._places:
-                raise Damaged(f"{self._published.folder}: frame {frame} of {record.sop_instance_uid} is in no stack")
-            return self._read_slice(*self._places[instance, frame])
+            values = self._frame(instance, frame)
+            if frame_sha256(values) != proof.frames[frame]:
+                raise Damaged(named.format(f"frame {frame}"))
+            return values
 
-        return pack_frames(Packing.from_json(record.pixels), read)
+        description = dataclasses.replace(
+            Packing.from_json(record.pixels).description, photometric_interpretation=proof.photometric_interpretation
+        )
+        tail = tail_of_codestreams(header, record.pixel_offset)
+        return Origin(header[: record.pixel_offset], tail, description, read, self._published.local_folder)
+
+    def _native_pixels(self, instance: int, record: InstanceRecord) -> Iterator[Bytes]:
+        assert record.pixels is not None
+        return pack_frames(Packing.from_json(record.pixels), lambda frame: self._slice_of(instance, frame))
+
+    def _frame(self, instance: int, frame: int) -> Values:
+        """Give a frame's stored values from its stack, (rows, columns) or (rows, columns, samples)."""
+        values = self._slice_of(instance, frame)
+        return values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+
+    def _slice_of(self, instance: int, frame: int) -> Values:
+        """Give a frame's stored values from its stack, (samples, rows, columns)."""
+        if (instance, frame) not in self._places:
+            uid = self._published.manifest.instances[instance].sop_instance_uid
+            raise Damaged(f"{self._published.folder}: frame {frame} of {uid} is in no stack")
+        return self._read_slice(*self._places[instance, frame])
 
     def _read_slice(self, stack: int, t: int, z: int) -> Values:
         """Give one slice (samples, rows, columns), from the slab that was read last or a new one."""

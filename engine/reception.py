@@ -29,6 +29,7 @@ from .discovery import read_head
 from .instance import Instance
 from .parse import DICOMDIR_SOP_CLASS
 from .rebuild import Rebuilder
+from .retrieval import is_dropped
 
 log = logging.getLogger("filmless.reception")
 
@@ -172,6 +173,8 @@ class Reception:
             return
         published = Published(self._home, former.series_uid, former.place)
         numbers = {record.sop_instance_uid: n for n, record in enumerate(published.manifest.instances)}
+        if is_dropped(published.manifest.instances[numbers[former.sop_uid]]):
+            reason += "; written anew, as their codestreams had been dropped"
         pieces = Rebuilder(published).proven(numbers[former.sop_uid])
         set_bytes_aside(self._home.quarantine, pieces, origin, reason, _now())
 

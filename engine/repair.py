@@ -37,7 +37,6 @@ from .discovery import Rejected, read_head, walk
 from .instance import Instance
 from .loading import Received, Source
 from .members import ArchivedSource
-from .parse import parse_head
 from .rebuild import Rebuilder
 from .reception import Reception
 from .report import Progress
@@ -263,7 +262,7 @@ class Repair:
             if want is None or want.found or number in generation.unlike or record.sha256 != want.sha256:
                 continue
             try:
-                instance = parse_head(rebuilder.head(number), record.size_bytes)
+                instance = rebuilder.instance(number)
             except (Damaged, FormatError):
                 continue
             if instance.sop_instance_uid == record.sop_instance_uid:

@@ -10,16 +10,18 @@ from pathlib import Path
 from ..errors import Damaged, InvalidArgument, NotFound
 from ..storage.durable import write_pieces
 from ..storage.index import SeriesRow
-from ..storage.manifest import Manifest
+from ..storage.manifest import InstanceRecord, Manifest
 from ..storage.published import Published
 from ..storage.store.place import Place
-from .packing import Bytes
+from .packing import Bytes, Values
 from .presentation.state import PresentationState
+from .proof import Proof
 from .rebuild import Rebuilder
 from .render.answer import answer, etag, state_of
 from .render.picture import Image
 from .render.request import RenderRequest
 from .report import Progress, no_progress
+from .retrieval import LOSSLESS_DEFAULT, Retrieved, Way, is_dropped, way_of
 from .stack import Stack
 from .stored_instance import WaitingInstance, waiting_picture
 from .verify import find_damage
@@ -90,7 +92,7 @@ class Series:
 
     @property
     def transfer_syntax_uids(self) -> set[str]:
-        """Of all instances."""
+        """Of all instances, as they were received."""
         consolidated = self._published.manifest.instances if self._published is not None else []
         waiting = {instance.row.transfer_syntax_uid for instance in self._waiting.values()}
         return waiting | {record.transfer_syntax_uid for record in consolidated}
@@ -146,6 +148,7 @@ class Series:
     def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
         """Write every instance to `folder`, byte for byte as received, each proven before it gets its name.
 
+        Those whose codestreams were dropped (see `dropped`) are written with the same stored values instead.
         Files are named by SOP Instance UID; one that is there already is replaced. Raises `Damaged` at the end, naming
         them, where instances do not rebuild exactly: these are not written, all others are.
         """
@@ -180,14 +183,56 @@ class Series:
                 if uid not in self._waiting:
                     yield uid, partial(rebuilder.proven, number)
 
-    def instance(self, sop_instance_uid: str) -> bytes:
-        """Give one instance's file, byte for byte as received; raises `NotFound`, `Damaged`."""
+    @property
+    def dropped(self) -> dict[str, Proof]:
+        """The instances whose codestreams were dropped, by SOP Instance UID, with what proves their stored values.
+
+        They cannot be given back as they were received any more.
+        """
+        records = self._published.manifest.instances if self._published is not None else ()
+        gone = (record for record in records if is_dropped(record) and record.sop_instance_uid not in self._waiting)
+        return {record.sop_instance_uid: Proof.of(record) for record in gone}
+
+    def instance(self, sop_instance_uid: str, transfer_syntax: str | None = None) -> Retrieved:
+        """Give one instance's file, byte for byte as received, or in a lossless transfer syntax asked for by UID.
+
+        What is given says which transfer syntax it has, and whether it is what was received: it is not where another
+        was asked for, or where codestreams were dropped. Raises `NotFound`, `Damaged`, `InvalidArgument` for a transfer
+        syntax that is not written here, `UnsupportedPixels` for an instance that it does not hold.
+        """
+        return self.way(sop_instance_uid, transfer_syntax).read()
+
+    def way(self, sop_instance_uid: str, transfer_syntax: str | None = None) -> Way:
+        """Give how an instance is given back, to be read in pieces; raises as `instance` does."""
         if sop_instance_uid in self._waiting:
-            return self._waiting[sop_instance_uid].read()
+            return self._waiting[sop_instance_uid].way(transfer_syntax)
         for number, record in enumerate(self._published.manifest.instances if self._published is not None else ()):
             if record.sop_instance_uid == sop_instance_uid:
-                return Rebuilder(self.published).read(number)
+                return self._way(number, record, transfer_syntax)
         raise NotFound(f"no instance {sop_instance_uid} in series {self.uid}")
+
+    def _way(self, number: int, record: InstanceRecord, transfer_syntax: str | None) -> Way:
+        rebuilder = Rebuilder(self.published)
+        if is_dropped(record):
+            wanted = transfer_syntax or LOSSLESS_DEFAULT
+            if wanted == LOSSLESS_DEFAULT:
+                return Way(wanted, False, partial(rebuilder.proven, number))
+            received = ""
+        else:
+            wanted, received = transfer_syntax or record.transfer_syntax_uid, record.transfer_syntax_uid
+        return way_of(
+            received,
+            partial(rebuilder.proven, number),
+            lambda: rebuilder.origin(number, partial(self._decoded, number)),
+            wanted,
+        )
+
+    def _decoded(self, number: int, frame: int) -> tuple[Values, str]:
+        """Decode a frame from its codestream; gives its photometric interpretation too."""
+        for stack in self.stacks:
+            if (number, frame) in stack.places:
+                return next(stack.decoded([stack.places[number, frame]]))
+        raise Damaged(f"series {self.uid}: frame {frame} of instance {number} is in no stack")
 
     def verify(self, progress: Progress = no_progress) -> list[str]:
         """Re-read everything against its checksums; give a line for each thing that is wrong."""

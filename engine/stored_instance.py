@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,11 +15,12 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from ..errors import Damaged, Incomplete, InvalidArgument, NotFound, OutOfRange
+from ..errors import Damaged, Incomplete, InvalidArgument, NotFound, OutOfRange, UnsupportedPixels
 from ..storage import inbox
 from ..storage.home import Home
 from ..storage.rows import INBOX, InstanceRow
 from ..storage.whole import MAPPED_BYTES, spool
+from .encapsulation import scan_encapsulated
 from .instance import Instance
 from .loading import Loaded, Received, load
 from .packing import Bytes
@@ -32,6 +34,8 @@ from .render.picture import Image
 from .render.request import RenderRequest
 from .render.tables import read_header
 from .render.window import WindowChoice
+from .retrieval import Retrieved, Way, way_of
+from .rewriting import Origin
 
 if TYPE_CHECKING:
     from .series import Series
@@ -50,10 +54,16 @@ class StoredInstance(Protocol):
         """How many frames it has; 0 where it is no image."""
 
     def pieces(self) -> Iterator[Bytes]:
-        """Give its bytes as received, in pieces; raises `Damaged` at the end at the latest where they are not."""
+        """Give its bytes as received, in pieces; raises `Damaged` at the end at the latest where they are not.
 
-    def read(self) -> bytes:
-        """Give its bytes as received; raises `Damaged`."""
+        Where its codestreams were dropped: the same stored values, as `way` says.
+        """
+
+    def read(self, transfer_syntax: str | None = None) -> Retrieved:
+        """Give its bytes, as `Series.instance` does; raises as that does."""
+
+    def way(self, transfer_syntax: str | None = None) -> Way:
+        """Give how it is given back, as received unless another lossless transfer syntax is asked for by UID."""
 
     def frame(self, number: int = 0) -> NDArray[np.generic]:
         """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0.
@@ -79,7 +89,7 @@ class WaitingInstance:
     @cached_property
     def _loaded(self) -> Loaded:
         if self.row.size_bytes < MAPPED_BYTES:
-            data: bytes | memoryview = self.read()
+            data: bytes | memoryview = b"".join(self.pieces())
         else:
             # Proven, then mapped: should it be consolidated in between, what is mapped stays.
             data = spool(self.pieces(), self._path.parents[3])
@@ -115,9 +125,28 @@ class WaitingInstance:
         facts = inbox.read_facts(self._path)
         return facts is not None and facts.sha256 == sha256
 
-    def read(self) -> bytes:
-        """Give its bytes as received; raises `Damaged`."""
-        return b"".join(self.pieces())
+    def read(self, transfer_syntax: str | None = None) -> Retrieved:
+        """Give its bytes, as `Series.instance` does; raises as that does."""
+        return self.way(transfer_syntax).read()
+
+    def way(self, transfer_syntax: str | None = None) -> Way:
+        """Give how it is given back, as received unless another lossless transfer syntax is asked for by UID."""
+        return way_of(self.row.transfer_syntax_uid, self.pieces, self._origin, transfer_syntax)
+
+    def _origin(self) -> Origin | None:
+        """Give what it is written anew from; raises `UnsupportedPixels` for a deflated file."""
+        loaded, description = self._loaded, self._loaded.instance.pixels
+        if description is None:
+            return None
+        span = loaded.instance.pixel_span
+        if span is None:
+            raise UnsupportedPixels("its data set is deflated: it is given back only as it was received")
+        end = span.offset + span.length
+        if loaded.fragments:
+            _, end = scan_encapsulated(loaded.data, span)
+        shown = replace(description, photometric_interpretation=loaded.decoded(0)[1])
+        head, tail = bytes(loaded.data[: span.offset]), bytes(loaded.data[end:])
+        return Origin(head, tail, shown, lambda frame: loaded.decoded(frame)[0], self._path.parents[3])
 
     def frame(self, number: int = 0) -> NDArray[np.generic]:
         """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0."""
@@ -203,12 +232,16 @@ class ConsolidatedInstance:
         return int(pixels["description"]["frames"]) if pixels is not None else 0
 
     def pieces(self) -> Iterator[Bytes]:
-        """Give its bytes as received, in pieces; raises `Damaged`."""
+        """Give its bytes as received, in pieces; where its codestreams were dropped as `way` says; raises `Damaged`."""
         yield from Rebuilder(self._series.published).proven(self._number)
 
-    def read(self) -> bytes:
-        """Give its bytes as received; raises `Damaged`."""
-        return b"".join(self.pieces())
+    def read(self, transfer_syntax: str | None = None) -> Retrieved:
+        """Give its bytes, as `Series.instance` does; raises as that does."""
+        return self.way(transfer_syntax).read()
+
+    def way(self, transfer_syntax: str | None = None) -> Way:
+        """Give how it is given back, as received unless another lossless transfer syntax is asked for by UID."""
+        return self._series.way(self.row.sop_uid, transfer_syntax)
 
     def _place(self, number: int) -> tuple[Any, int]:
         for stack in self._series.stacks:

@@ -40,8 +40,10 @@ class Verified:
     """A line for each thing that is wrong."""
     series: list[SeriesRow] = field(default_factory=list)
     """Those that were re-read."""
+    dropped: int = 0
+    """Instances of which the stored values were compared with their proof, as their codestreams were dropped."""
     left: int = 0
-    """How many were not, as the time was over."""
+    """How many series were not looked at, as the time was over."""
 
     @property
     def received_bytes(self) -> int:
@@ -66,13 +68,15 @@ class Verification:
     def __init__(self, home: Home, index: Index, opened: Callable[[str], Series]) -> None:
         self._home, self._index, self._opened = home, index, opened
         self._found: dict[str, verified.Verified] = {}
+        self.dropped = 0
+        """Instances met so far whose codestreams were dropped."""
 
     def run(self, progress: Progress, seconds: float | None = None) -> Verified:
         """Verify the archive, for so many seconds if they are given: then at least one series."""
         started = time.monotonic()
         remembered_at = started
         rows = self._by_age(self._index.all_series())
-        result = Verified(self.beyond_series(rows))
+        result, self.dropped = Verified(self.beyond_series(rows)), 0
         total = sum(row.received_bytes + row.waiting_bytes for row in rows)
         for number, row in enumerate(rows):
             if number and seconds is not None and time.monotonic() - started >= seconds:
@@ -84,6 +88,7 @@ class Verification:
                 self._remember()
                 remembered_at = time.monotonic()
         self._remember()
+        result.dropped = self.dropped
         return result
 
     def _by_age(self, rows: list[SeriesRow]) -> list[SeriesRow]:
@@ -126,6 +131,7 @@ class Verification:
                 series = self._opened(row.series_uid)
                 damage = [*self.unlike_index(series.row, series.manifest if series.is_consolidated else None)]
                 damage += series.verify(progress)
+                self.dropped += len(series.dropped)
             except Superseded:
                 continue  # a newer generation came while this one was read
             except NotFound:

@@ -107,7 +107,7 @@ def _check_end(av: Any, video: _Video) -> None:
     """
     if video.container == "mp4":
         return
-    packets, key = [], 0
+    packets, key = list[bytes](), 0
     with _opened(av, video) as container:
         for packet in container.demux(video=0):
             if packet.size:
@@ -128,7 +128,7 @@ def _pictures_of(av: Any, video: _Video, packets: list[bytes]) -> bytes:
         except av.FFmpegError:
             digest.update(b"damaged")  # what comes after the last picture is, on purpose
     for frame in dropwhile(lambda frame: not frame.key_frame, frames):
-        digest.update(_samples(frame, video.description))
+        digest.update(_samples(frame, video.description).tobytes())
     return digest.digest()
 
 

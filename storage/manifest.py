@@ -37,7 +37,8 @@ class InstanceRecord:
     size_bytes: int
     """Of the file as received."""
     source: str
-    """Where the pixel bytes are: "stack", "codestreams", "whole" (the file as received), or "none" (no pixels)."""
+    """Where the pixel bytes are: "stack", "codestreams", "values" (of a stack, codestreams being dropped), "whole" (the
+    file as received), or "none" (no pixels)."""
     header: tuple[int, int, int]
     """Group, offset and length in the header pack of all bytes but the pixels; length 0 where `source` is whole."""
     pixel_offset: int

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ..errors import InvalidArgument
 
 Codec = Literal["open", "dense"]
-Originals = Literal["keep"]
+Originals = Literal["keep", "drop-when-proven"]
 SameUid = Literal["keep-first", "reject", "replace"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -28,7 +28,8 @@ class Policy:
     codec: Codec = "open"
     """How stored values are compressed: "open" is Zarr's standard blosc, which every reader opens."""
     originals: Originals = "keep"
-    """Lossless codestreams stay beside the stored values that are decoded from them; nothing drops them yet."""
+    """Whether lossless codestreams stay beside the stored values that are decoded from them, or go where two decoders
+    agree on every frame: such an instance is given back with the same values, and no longer as it was received."""
     same_uid: SameUid = "keep-first"
     """What becomes of other bytes under a SOP Instance UID that is there: the first stays and they are set aside, they
     are refused, or they take its place and the first is set aside (invariant A6)."""

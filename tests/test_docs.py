@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filmless
+import numpy as np
 import pytest
+from coded_slices import JPEG_2000, JPEG_LS, coded_slices
+from dicom_files import report, save
 from filmless.cli.app import app
 from filmless.demo.phantom import write_phantom
 from typer.testing import CliRunner
@@ -99,6 +102,24 @@ def test_the_reader_of_the_format_page_rebuilds_real_instances_of_every_source(r
     opened = [archive.series(row.series_uid) for row in archive.contents()]
     sources = {instance.source for series in opened for instance in series.manifest.instances}
     assert sources == {"stack", "codestreams", "whole", "none"}
+
+
+def test_the_reader_of_the_format_page_compares_what_was_dropped_with_its_proof(tmp_path, monkeypatch, capsys):
+    archive = filmless.open(tmp_path / "archive")
+    archive.set_policy(originals="drop-when-proven")
+    coded_slices(tmp_path / "in", range(1, 4), JPEG_LS)
+    coded_slices(tmp_path / "in", range(1, 3), JPEG_2000, series=2, kind=np.uint8, shape=(6, 7, 3))
+    save(report(1, series=3), tmp_path / "in" / "sr.dcm")
+    archive.ingest(tmp_path / "in")
+    code = python_of(ARCHIVE_FORMAT)
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(code, str(ARCHIVE_FORMAT), "exec"), {"__name__": "__docs__"})
+
+    assert "1 instances rebuild exactly" in capsys.readouterr().out
+    forged = code.replace('proof["frames"], strict', '["0" * 64] * len(frames), strict')
+    with pytest.raises(AssertionError):
+        exec(compile(forged, str(ARCHIVE_FORMAT), "exec"), {"__name__": "__docs__"})
 
 
 def test_every_command_is_documented_and_every_documented_command_exists():

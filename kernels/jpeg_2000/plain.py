@@ -47,6 +47,7 @@ _MAXIMUM_KEPT_BLOCKS = 1 << 14
 """A plan with more is used once: its table takes 1.4 MB, and a frame as large long enough to lay out."""
 _MAXIMUM_PLANS = 8
 _WRONG_BLOCK = -1
+_FIRST: Any = np.int64(0)
 
 _plans: tuple[Plan, ...] = ()
 """Those used last, newest first. Replaced, never changed: threads need no lock, and at worst one makes a plan again."""
@@ -140,11 +141,9 @@ def _fixed_parts(header: bytes) -> tuple[tuple[int, bytes], ...]:
     return (*parts, (begun, header[begun:]))
 
 
-def make_plan(
-    codestream: bytes, parsed: Codestream, level: int, dtype: np.dtype[Any]
-) -> tuple[Plan, Bodies] | None:
+def make_plan(codestream: bytes, parsed: Codestream, level: int, dtype: np.dtype[Any]) -> tuple[Plan, Bodies] | None:
     """Give the plan of a bare codestream, and where its packets lie; None where it is not of this kind."""
-    global _plans  # noqa: PLW0603 a cache
+    global _plans
     tile, components = parsed.tiles.get(0), parsed.size.components
     if len(parsed.tiles) != 1 or tile is None or len(components) not in (1, 3) or len(set(components)) > 1:
         return None
@@ -223,9 +222,7 @@ def _synthesise(
         elif width > 0 and height > 0:
             left, top, right, bottom = rectangles[number - 1]
             below = bottom - top, right - left
-            synthesise_53(
-                low, coefficients, out, (height, width), below, stride, x0 & 1, y0 & 1, np.int64(0), below[0] + 1
-            )
+            synthesise_53(low, coefficients, out, (height, width), below, stride, x0 & 1, y0 & 1, _FIRST, below[0] + 1)
         low = out
 
 
@@ -289,5 +286,5 @@ def _decode(
     else:
         second = buffers[size * 4 : size * 5].reshape((height, width))
         third = buffers[size * 5 : size * 6].reshape((height, width))
-        store_pixels_of(first, second, third, out.reshape(-1), np.int64(0), 3 * width, has_transform != 0, *limits)
+        store_pixels_of(first, second, third, out.reshape(-1), _FIRST, 3 * width, has_transform != 0, *limits)
     return status, position, packet

@@ -167,3 +167,22 @@ def test_frames_and_pictures_of_an_archived_video(tmp_path):
     assert len(stack) == FRAMES
     assert np.abs(stack.frame(7).astype(int) - colour(7)).max() <= 6
     assert np.abs(stack.picture(7).pixels.astype(int) - colour(7)).max() <= 6
+
+
+def test_a_video_is_not_dropped_or_expanded_and_comes_back_byte_for_byte(tmp_path):
+    stream = clip(H_264, "mp4")
+    made = image(np.zeros((FRAMES, 64, 96, 3), np.uint8), frames=FRAMES, PhotometricInterpretation="YBR_PARTIAL_420")
+    made.PixelData = encapsulate([stream])
+    made["PixelData"].VR, made["PixelData"].is_undefined_length = "OB", True
+    path = save(made, tmp_path / "in" / "a.dcm", MPEG4HP41)
+    archive = open_archive(tmp_path / "archive")
+    archive.set_policy(originals="drop-when-proven")
+    archive.receive(path)
+    archive.consolidate(quiet_s=0)
+    (row,) = archive.contents()
+
+    series = archive.series(row.series_uid)
+
+    assert (series.stack().is_expanded, series.dropped) == (False, {})
+    assert series.instance(made.SOPInstanceUID) == path.read_bytes()
+    assert np.abs(series.stack().frame(7).astype(int) - colour(7)).max() <= 6

@@ -219,7 +219,7 @@ def test_a_setting_is_kept_and_others_stay(home):
     ("name", "text", "told"),
     [
         ("codec", "tiny", "choose open or dense"),
-        ("originals", "drop-when-proven", "choose keep"),
+        ("originals", "drop", "choose keep or drop-when-proven"),
         ("same_uid", "", "choose keep-first or reject or replace"),
         ("quiet_s", "soon", "a number from 0"),
         ("quiet_s", "-1", "a number from 0"),
