@@ -1,6 +1,7 @@
 """Sample a volume along a line of equidistant points, trilinear or nearest: what `reslice` and `slab` are made of.
 
-The long loop runs over the steps where no index needs clamping (`positions.py`), without a check.
+The long loop runs over the steps where no index needs clamping (`positions.py`), without a check but whether the eight
+voxels about a sample lie in one brick; where they do not they are brought together first.
 
 Positions are rounded to the 2**-20th of a voxel (about 1e-6). A neighbour whose weight is then zero is not
 read at all: a plane through voxel centres reads one slice, and volumes filled only where a plane passes are
@@ -38,13 +39,14 @@ from .positions import (
     weight_of,
 )
 from .prefetch import AHEAD, prefetch
+from .voxels import LAST_X, LAST_Y, LAST_Z, Voxels, is_one_brick, place_of, shape_of, sum_at, voxel
 
 NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
 @inlined
 def smooth_line(
-    how: int, volume: Array, start: tuple[float, float, float], step: Vector, knots: Knots, line: Array
+    how: int, volume: Voxels, start: tuple[float, float, float], step: Vector, knots: Knots, line: Array
 ) -> None:
     """Write the samples at `start + column * step` into those columns of `line` that lie in the volume."""
     if how == CUBIC:
@@ -55,13 +57,14 @@ def smooth_line(
 
 @inlined
 def trilinear_line(
-    volume: Array,
+    volume: Voxels,
     start: tuple[float, float, float],
     step: Vector,
     knots: Knots,
     line: Array,
 ) -> None:
     """Write the samples at `start + column * step` into those columns of `line` that lie in the volume."""
+    shape = shape_of(volume)
     z, step_z = start[0], step[0]
     if knots.positions.size > 0:
         # A drift below a millionth of a slice over the whole row is none.
@@ -70,21 +73,21 @@ def trilinear_line(
             return
         z, _ = slice_index(z, knots, 0)
         step_z = 0.0
-    first, stop = columns_inside(volume.shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
+    first, stop = columns_inside(shape, (z, start[1], start[2]), (step_z, step[1], step[2]), line.size)
     if first >= stop:
         return
     move = (fixed(step_z), fixed(step[1]), fixed(step[2]))
     at = (
-        settled(fixed(z + first * step_z) + HALF_WEIGHT, move[0], volume.shape[0]),
-        settled(fixed(start[1] + first * step[1]) + HALF_WEIGHT, move[1], volume.shape[1]),
-        settled(fixed(start[2] + first * step[2]) + HALF_WEIGHT, move[2], volume.shape[2]),
+        settled(fixed(z + first * step_z) + HALF_WEIGHT, move[0], shape[0]),
+        settled(fixed(start[1] + first * step[1]) + HALF_WEIGHT, move[1], shape[1]),
+        settled(fixed(start[2] + first * step[2]) + HALF_WEIGHT, move[2], shape[2]),
     )
     samples = line[first:stop]
     is_along_x = move[0] == 0 and move[1] == 0 and abs(move[2]) <= ONE_VOXEL
     if is_along_x:
-        inner_first, inner_stop = steps_unclamped(volume.shape, at, move, stop - first)
+        inner_first, inner_stop = steps_unclamped(shape, at, move, stop - first)
     else:
-        inner_first, inner_stop = _steps_with_far(volume.shape, at, move, stop - first)
+        inner_first, inner_stop = _steps_with_far(shape, at, move, stop - first)
     _trilinear_clamped(volume, at, move, 0, inner_first, samples)
     if is_along_x:
         _trilinear_along_x(volume, at, move[2], inner_first, inner_stop, samples)
@@ -95,14 +98,14 @@ def trilinear_line(
 
 @inlined
 def nearest_line(
-    volume: Array,
+    volume: Voxels,
     start: tuple[float, float, float],
     step: Vector,
     knots: Knots,
     line: Array,
 ) -> None:
     """Do as `trilinear_line` with the nearest voxel."""
-    shape = volume.shape
+    shape = shape_of(volume)
     mapped = knots.positions.size > 0
     # Through knots z is found sample by sample; until then any z that is inside will do.
     z, step_z = (0.0, 0.0) if mapped else (start[0], step[0])
@@ -119,27 +122,28 @@ def nearest_line(
             if np.isnan(index):
                 continue
             fixed_z = fixed(index)
-        line[column] = volume[
+        line[column] = voxel(
+            volume,
             nearest_index(fixed_z, shape[0]),
             nearest_index(at_y + n * move_y, shape[1]),
             nearest_index(at_x + n * move_x, shape[2]),
-        ]
+        )
 
 
 @inlined
 def _trilinear_line_across_knots(
-    volume: Array,
+    volume: Voxels,
     start: tuple[float, float, float],
     step: Vector,
     knots: Knots,
     line: Array,
 ) -> None:
     """Do as `trilinear_line` where z moves along the row: every sample finds its own pair of slices."""
-    shape = volume.shape
+    shape = shape_of(volume)
     first, stop = columns_inside(shape, (0.0, start[1], start[2]), (0.0, step[1], step[2]), line.size)
     move_y, move_x = fixed(step[1]), fixed(step[2])
     at_y, at_x = fixed(start[1] + first * step[1]), fixed(start[2] + first * step[2])
-    flat, scale = volume.reshape(-1), line.dtype.type(2.0**-WEIGHT_PLACES)
+    scale = line.dtype.type(2.0**-WEIGHT_PLACES)
     k = 0
     for column in range(first, stop):
         index, k = slice_index(start[0] + column * step[0], knots, k)
@@ -148,7 +152,7 @@ def _trilinear_line_across_knots(
         z = clamped(fixed(index) + HALF_WEIGHT, shape[0])
         y = clamped(at_y + (column - first) * move_y + HALF_WEIGHT, shape[1])
         x = clamped(at_x + (column - first) * move_x + HALF_WEIGHT, shape[2])
-        line[column] = _trilinear(flat, shape[1] * shape[2], shape[2], z, y, x, scale)
+        line[column] = _trilinear(volume, z, y, x, scale)
 
 
 @inlined
@@ -230,32 +234,64 @@ def _trilinear_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, t
 
 @inlined
 def _trilinear_run(
-    volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
     """Sample steps first to stop, about all of which eight voxels are proven to be there."""
     if first >= stop:
         return
-    flat, kind = volume.reshape(-1), line.dtype.type
-    row, scale = volume.shape[2], kind(2.0**-WEIGHT_PLACES)
-    slab = volume.shape[1] * row
+    if is_one_brick(volume):
+        _trilinear_in_brick(volume, at, move, first, stop, line)
+    else:
+        _trilinear_across_bricks(volume, at, move, first, stop, line)
+
+
+@inlined
+def _trilinear_in_brick(
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+) -> None:
+    flat, kind = volume.flat, line.dtype.type
+    slab, row, scale = volume.slab, volume.row, kind(2.0**-WEIGHT_PLACES)
+    origin = place_of(volume, sum_at(volume, 0, 0, 0))
     through, across = (0 if stays(at[0], move[0]) else slab), (0 if stays(at[1], move[1]) else row)
     # Where the line hardly leaves its row of voxels the processor sees by itself what comes next.
     is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
         if is_far:
-            ahead = voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
-            prefetch(flat, ahead)
-            prefetch(flat, ahead + row)
-            prefetch(flat, ahead + slab)
-            prefetch(flat, ahead + slab + row)
+            later = origin + voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
+            prefetch(flat, later)
+            prefetch(flat, later + row)
+            prefetch(flat, later + slab)
+            prefetch(flat, later + slab + row)
         weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
-        line[n] = _trilinear_sum(flat, voxel_at(slab, row, z, y, x), through, across, *weights)
+        line[n] = _trilinear_sum(flat, origin + voxel_at(slab, row, z, y, x), through, across, *weights)
+
+
+@inlined
+def _trilinear_across_bricks(
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+) -> None:
+    flat, kind = volume.flat, line.dtype.type
+    scale = kind(2.0**-WEIGHT_PLACES)
+    # To the next voxel along each axis, none where the line stays on voxel centres: that one may not be there.
+    next_z = 0 if stays(at[0], move[0]) else 1
+    next_y = 0 if stays(at[1], move[1]) else 1
+    next_x = 0 if stays(at[2], move[2]) else 1
+    through, across = next_z * volume.slab, next_y * volume.row
+    apart = next_z * LAST_Z + next_y * LAST_Y + next_x * LAST_X
+    for n in range(first, stop):
+        z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+        total = sum_at(volume, z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES)
+        if total & apart == 0:
+            weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
+            line[n] = _trilinear_sum(flat, place_of(volume, total), through, across, *weights)
+        else:
+            line[n] = _trilinear(volume, z, y, x, scale)
 
 
 @inlined
 def _trilinear_along_x(
-    volume: Array, at: tuple[int, int, int], move_x: int, first: int, stop: int, line: Array
+    volume: Voxels, at: tuple[int, int, int], move_x: int, first: int, stop: int, line: Array
 ) -> None:
     """Do as `_trilinear_run` for a row along x: blend the four rows of voxels around it once, in vector code.
 
@@ -277,54 +313,57 @@ def _trilinear_along_x(
 
 
 @inlined
-def _blend_rows(volume: Array, z: int, y: int, first: int, stop: int, line: Array) -> Array:
+def _blend_rows(volume: Voxels, z: int, y: int, first: int, stop: int, line: Array) -> Array:
     """Give voxels first to stop of the row at fixed-point (z, y), in the type of `line`."""
-    kind = line.dtype.type
+    flat, kind = volume.flat, line.dtype.type
     weight_z, weight_y = weight_of(z), weight_of(y)
     near_z, near_y = z >> BINARY_PLACES, y >> BINARY_PLACES
     far_z, far_y = near_z + (1 if weight_z != 0 else 0), near_y + (1 if weight_y != 0 else 0)
-    a, b = volume[near_z, near_y, first:stop], volume[near_z, far_y, first:stop]
-    c, d = volume[far_z, near_y, first:stop], volume[far_z, far_y, first:stop]
     across, through = kind(weight_y) * kind(2.0**-WEIGHT_PLACES), kind(weight_z) * kind(2.0**-WEIGHT_PLACES)
-    blended = np.empty(a.size, line.dtype)
-    for i in range(a.size):
-        near = _blend(kind(a[i]), kind(b[i]), across)
-        blended[i] = _blend(near, _blend(kind(c[i]), kind(d[i]), across), through)
+    blended = np.empty(stop - first, line.dtype)
+    begin = first
+    while begin < stop:
+        end = min(stop, ((begin + volume.skip) // volume.width + 1) * volume.width - volume.skip)
+        a = np.uint64(place_of(volume, sum_at(volume, near_z, near_y, begin)))
+        b = np.uint64(place_of(volume, sum_at(volume, near_z, far_y, begin)))
+        c = np.uint64(place_of(volume, sum_at(volume, far_z, near_y, begin)))
+        d = np.uint64(place_of(volume, sum_at(volume, far_z, far_y, begin)))
+        at = np.uint64(begin - first)
+        for i in range(np.uint64(end - begin)):
+            near = _blend(kind(flat[a + i]), kind(flat[b + i]), across)
+            blended[at + i] = _blend(near, _blend(kind(flat[c + i]), kind(flat[d + i]), across), through)
+        begin = end
     return blended
 
 
 @inlined
 def _trilinear_clamped(
-    volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
     """Sample steps first to stop, each index cut to the outermost voxel centres."""
-    flat, scale = volume.reshape(-1), line.dtype.type(2.0**-WEIGHT_PLACES)
-    row = volume.shape[2]
-    slab = volume.shape[1] * row
+    shape, scale = shape_of(volume), line.dtype.type(2.0**-WEIGHT_PLACES)
     for n in range(first, stop):
-        z = clamped(at[0] + n * move[0], volume.shape[0])
-        y = clamped(at[1] + n * move[1], volume.shape[1])
-        x = clamped(at[2] + n * move[2], volume.shape[2])
-        line[n] = _trilinear(flat, slab, row, z, y, x, scale)
+        z = clamped(at[0] + n * move[0], shape[0])
+        y = clamped(at[1] + n * move[1], shape[1])
+        x = clamped(at[2] + n * move[2], shape[2])
+        line[n] = _trilinear(volume, z, y, x, scale)
 
 
 @inlined
-def _trilinear(flat: Array, slab: int, row: int, z: int, y: int, x: int, scale: Any) -> Any:
+def _trilinear(volume: Voxels, z: int, y: int, x: int, scale: Any) -> Any:
     """Give the sample at fixed-point (z, y, x), none past the outermost centres, in the type of `scale`."""
     kind = type(scale)
     weight_z, weight_y, weight_x = weight_of(z), weight_of(y), weight_of(x)
+    z, y, x = z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES
     # A zero weight reads the near voxel twice, so that the far one may be anything, or past the end.
-    far_z = slab if weight_z != 0 else 0
-    far_y = row if weight_y != 0 else 0
-    far_x = 1 if weight_x != 0 else 0
-    base = voxel_at(slab, row, z, y, x)
-    along = kind(weight_x) * scale
-    near_near = _blend(kind(flat[base]), kind(flat[base + far_x]), along)
-    near_far = _blend(kind(flat[base + far_y]), kind(flat[base + far_y + far_x]), along)
-    base += far_z
-    far_near = _blend(kind(flat[base]), kind(flat[base + far_x]), along)
-    far_far = _blend(kind(flat[base + far_y]), kind(flat[base + far_y + far_x]), along)
-    across = kind(weight_y) * scale
+    far_z = z + (1 if weight_z != 0 else 0)
+    far_y = y + (1 if weight_y != 0 else 0)
+    far_x = x + (1 if weight_x != 0 else 0)
+    along, across = kind(weight_x) * scale, kind(weight_y) * scale
+    near_near = _blend(kind(voxel(volume, z, y, x)), kind(voxel(volume, z, y, far_x)), along)
+    near_far = _blend(kind(voxel(volume, z, far_y, x)), kind(voxel(volume, z, far_y, far_x)), along)
+    far_near = _blend(kind(voxel(volume, far_z, y, x)), kind(voxel(volume, far_z, y, far_x)), along)
+    far_far = _blend(kind(voxel(volume, far_z, far_y, x)), kind(voxel(volume, far_z, far_y, far_x)), along)
     near, far = _blend(near_near, near_far, across), _blend(far_near, far_far, across)
     return _blend(near, far, kind(weight_z) * scale)
 

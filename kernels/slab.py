@@ -27,6 +27,7 @@ from .reslice import (
     prepare_knots,
     prepare_pixels,
 )
+from .voxels import Voxels
 
 Projection = Literal["max", "min", "mean"]
 
@@ -35,7 +36,7 @@ MODES = {"max": MAXIMUM, "min": MINIMUM, "mean": MEAN}
 
 
 def project_slab(
-    volume: Array,
+    volume: Array | Voxels,
     origin: ArrayLike,
     row_step: ArrayLike,
     column_step: ArrayLike,
@@ -50,13 +51,14 @@ def project_slab(
 
     Planes and volume are those of `reslice`; result and `options` are those of `project_rows`.
     """
-    pixels = prepare_pixels(out, shape, np.dtype(np.float32), volume)
+    voxels = check_volume(volume)
+    pixels = prepare_pixels(out, shape, np.dtype(np.float32), voxels)
     rows = plane_rows(origin, row_step, column_step, sample_step, len(pixels))
-    return project_rows(volume, *rows, samples, pixels, **options)
+    return project_rows(voxels, *rows, samples, pixels, **options)
 
 
 def project_rows(
-    volume: Array,
+    volume: Array | Voxels,
     starts: Array,
     steps: Array,
     through: Array,
@@ -79,7 +81,7 @@ def project_rows(
     Raises `InvalidArgument` for what cannot be used.
     """
     voxels = check_volume(volume)
-    knots = prepare_knots(slice_knots, gap, voxels.shape[0])
+    knots = prepare_knots(slice_knots, gap, voxels.z.size)
     pixels = prepare_pixels(out, None, np.dtype(np.float32), voxels)
     check_interpolation(interpolation)
     if mode not in MODES:
@@ -111,7 +113,7 @@ def _check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows
 
 @kernel
 def _project(
-    volume: Array,
+    volume: Voxels,
     rows: Rows,
     weights: Vector,
     knots: Knots,

@@ -7,10 +7,11 @@ that all requests share, and from there copied into the box, or straight into it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import Damaged, FilmlessError, InvalidArgument
 from ..kernels import blosc
 from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
+from ..kernels.voxels import MOST_BRICKS, Voxels, voxels_of_bricks
 from . import bricks, foresight, pool
 from .bricks import BrickCache
 from .codec import OPEN, LevelCodec
@@ -133,6 +135,60 @@ class StoredVolume:
                 self._foresee(start, stop)
         return out
 
+    @contextmanager
+    def hold_voxels(
+        self, start: tuple[int, int, int], stop: tuple[int, int, int], wanted: NDArray[np.bool_] | None = None
+    ) -> Iterator[Voxels | None]:
+        """Give the voxels from `start` up to `stop`, (z, y, x), where the cache holds them: nothing is copied.
+
+        They may be read as long as the context lasts. None where they do not go through the cache, because they are
+        too many or nothing names them, or where blocks are no bricks: `read_box` reads those. `wanted` and errors are
+        those of `read_box`.
+        """
+        cache, brick = bricks.shared(), self._brick
+        if self._array.identity is None or brick is None or not all(a < b for a, b in zip(start, stop, strict=True)):
+            yield None
+            return
+        z_shards = self._shards_touched(start, stop)
+        parts = [self._touched(z_shard, start, stop, wanted) for z_shard in z_shards]
+        places = [self._wanted_blocks(part, start, stop) for part in parts]
+        if not cache.takes(sum(int((some >= 0).sum()) for some in places)):
+            yield None
+            return
+        with ExitStack() as leases:
+            jobs = zip(parts, places, strict=True)
+            slots = pool.run_all(lambda job: leases.enter_context(self._leased(*job, cache)), list(jobs))
+            held = None
+            if all(some is not None for some in slots):
+                held = self._voxels_in(cache, parts, slots, brick, start, stop)
+                self._foresee(start, stop)
+            yield held
+
+    def _voxels_in(
+        self,
+        cache: BrickCache,
+        parts: list[_Touched],
+        slots: list[Any],
+        brick: tuple[int, int, int],
+        start: tuple[int, int, int],
+        stop: tuple[int, int, int],
+    ) -> Voxels | None:
+        """Say where in the cache the voxels of a box are; None for too many bricks."""
+        lowest = [a // k for a, k in zip(start, self.chunk_shape, strict=True)]
+        z, y, x = ((b - 1) // k + 1 - a for a, b, k in zip(lowest, stop, self.chunk_shape, strict=True))
+        blocks = self.chunk_shape[0] // brick[0]
+        if z * blocks * y * x > MOST_BRICKS:
+            return None
+        items = bricks.SLOT_BYTES // self.dtype.itemsize
+        firsts = np.full((z, blocks, y, x), cache.zeros * items, np.int64)
+        for part, some in zip(parts, slots, strict=True):
+            cell_z, cell_y, cell_x = (part.cells - lowest).T
+            firsts[cell_z, :, cell_y, cell_x] = np.where(some >= 0, some, cache.zeros) * items
+        first = start[0] // brick[0] - lowest[0] * blocks
+        flat = cache.memory.reshape(-1).view(self.dtype)
+        flat.flags.writeable = False
+        return voxels_of_bricks(flat, firsts.reshape(-1, y, x)[first:], brick, start, stop)
+
     def _read(
         self,
         start: tuple[int, int, int],
@@ -221,6 +277,15 @@ class StoredVolume:
 
     def _read_cached(self, part: _Touched, places: bricks.Slots, out: NDArray[np.generic], cache: BrickCache) -> None:
         """Copy chunks from the cache into the box, after decoding what it lacks into it."""
+        with self._leased(part, places, cache) as slots:
+            if slots is None:
+                self._decode(part, part.shard.gather(part.ranges), out)
+            else:
+                self._gather_bricks(part, slots, cache, out)
+
+    @contextmanager
+    def _leased(self, part: _Touched, places: bricks.Slots, cache: BrickCache) -> Iterator[bricks.Slots | None]:
+        """Give the slots of blocks, after decoding what the cache lacks into it; None where it has no room for them."""
         blocks = places.shape[1]
         chunks = -(-np.array(self.shape) // np.array(self.chunk_shape))
         table = cache.table((self._array.identity, self._t, self._c), int(np.prod(chunks)) * blocks)
@@ -228,7 +293,7 @@ class StoredVolume:
         wanted = places[is_wanted]
         with cache.lease(table, wanted, may_wait=not pool.is_worker()) as lease:
             if lease is None:
-                self._decode(part, part.shard.gather(part.ranges), out)
+                yield None
                 return
             slots = places.copy()
             if lease.is_missing.any():
@@ -236,10 +301,10 @@ class StoredVolume:
                 self._fill(part, slots, cache)
             cache.fill(lease)
             if not cache.wait(table, wanted, lease):
-                self._decode(part, part.shard.gather(part.ranges), out)
+                yield None
                 return
             slots[is_wanted] = lease.slots
-            self._gather_bricks(part, slots, cache, out)
+            yield slots
 
     def _fill(self, part: _Touched, slots: bricks.Slots, cache: BrickCache) -> None:
         """Decode blocks into their slots; what came harmed over a network is brought once more."""
@@ -272,6 +337,13 @@ class StoredVolume:
     @property
     def _block_bytes(self) -> int:
         return self._array.level.block_bytes(self.dtype.itemsize)
+
+    @property
+    def _brick(self) -> tuple[int, int, int] | None:
+        """Voxels (z, y, x) of a block, or None where blocks are no runs of whole slices, all alike."""
+        z, y, x = self.chunk_shape
+        depth, rest = divmod(z * self._block_bytes, self._chunk_bytes)
+        return (depth, y, x) if rest == 0 and z % depth == 0 else None
 
     def _decode(self, part: _Touched, gathered: tuple[Bytes, Ranges], out: NDArray[np.generic]) -> None:
         """Decode chunks straight into a box."""

@@ -63,8 +63,12 @@ class BrickCache:
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
         count = max(budget_bytes // SLOT_BYTES, 0)
-        self.arena: NDArray[np.uint8] = np.empty((count, SLOT_BYTES), np.uint8)
-        """Untouched pages of it cost nothing."""
+        self.memory: NDArray[np.uint8] = np.empty((count + 2, SLOT_BYTES), np.uint8)
+        """The slots, one of zeros, and one that is read over, never used. Untouched pages of it cost nothing."""
+        self.arena = self.memory[:count]
+        self.zeros = count
+        """The slot that stands for blocks that are not stored."""
+        self.memory[count] = 0
         self.hits = self.misses = self.evictions = 0
         """Blocks, since the beginning."""
         self._changed = threading.Condition()
