@@ -10,6 +10,7 @@ safe.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numba.extending import intrinsic
 
 from .arguments import Array, Vector
 from .cubic import cubic_line
-from .jit import inlined
+from .jit import always_inlined, inlined
 from .positions import (
     BINARY_PLACES,
     HALF_WEIGHT,
@@ -182,54 +183,75 @@ def _steps_with_far(
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def _trilinear_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: Any, ty: Any, tx: Any) -> Any:
-    """Blend the eight voxels from `flat[base]` on, two along each axis; the caller proves that all are in the array.
+def _trilinear_four(
+    _typing: Any, line: Any, _n: Any, flat: Any, _places: Any, _slab: Any, _row: Any, _at: Any, _move: Any
+) -> Any:
+    """Write to `line` from n on the samples at four fixed-point positions (z, y, x), `move` apart.
 
-    They are read as four pairs and blended as vectors: a quarter less time than voxel by voxel (0.73 against 0.97 ms).
+    The eight voxels about each, two along each axis, are read from its place in `flat` on; the caller proves that all
+    are in the array. Four at a time, as vectors, take half as long as one by one.
     """
-    kind = tz
+    kind, stored = line.dtype, flat.dtype
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, base, slab, row, through, across, along = arguments
-        stored, word = signature.args[0].dtype, ir.IntType(32)
+        array, places, slab, row, at, move = arguments[2:]
+        word, wide = ir.IntType(32), ir.VectorType(ir.IntType(64), 4)
         scalar, plain = context.get_data_type(kind), context.get_data_type(stored)
-        start = context.make_array(signature.args[0])(context, builder, array).data
+        start = context.make_array(signature.args[2])(context, builder, array).data
 
-        def lanes(vector: Any, other: Any, *places: int) -> Any:
-            order = ir.Constant(ir.VectorType(word, len(places)), places)
+        def lanes(vector: Any, other: Any, places: Iterable[int]) -> Any:
+            listed = list(places)
+            order = ir.Constant(ir.VectorType(word, len(listed)), listed)
             return builder.shuffle_vector(vector, other or ir.Constant(vector.type, ir.Undefined), order)
+
+        def spread(value: Any) -> Any:
+            return lanes(builder.insert_element(ir.Constant(wide, ir.Undefined), value, word(0)), None, [0] * 4)
+
+        def weights(axis: int) -> Any:
+            steps = builder.mul(spread(builder.extract_value(move, axis)), ir.Constant(wide, [0, 1, 2, 3]))
+            position = builder.add(spread(builder.extract_value(at, axis)), steps)
+            part = builder.lshr(position, ir.Constant(wide, [BINARY_PLACES - WEIGHT_PLACES] * 4))
+            part = builder.and_(part, ir.Constant(wide, [(1 << WEIGHT_PLACES) - 1] * 4))
+            number = builder.sitofp(builder.trunc(part, ir.VectorType(word, 4)), ir.VectorType(scalar, 4))
+            return builder.fmul(number, ir.Constant(number.type, [2.0**-WEIGHT_PLACES] * 4))
 
         def pair(place: Any) -> Any:
             pointer = builder.bitcast(builder.gep(start, [place]), ir.VectorType(plain, 2).as_pointer())
             return builder.load(pointer, align=stored.bitwidth // 8)
 
+        def pairs(away: Any) -> Any:
+            four = [pair(builder.add(builder.extract_value(places, lane), away)) for lane in range(4)]
+            return lanes(lanes(four[0], four[1], range(4)), lanes(four[2], four[3], range(4)), range(8))
+
         def blend(near: Any, far: Any, weight: Any) -> Any:
-            if isinstance(near.type, ir.VectorType):
-                lone = ir.Constant(near.type, ir.Undefined)
-                weight = lanes(builder.insert_element(lone, weight, word(0)), None, *[0] * near.type.count)
             if isinstance(stored, types.Float):  # NaN without a weight is nothing
-                zero = ir.Constant(weight.type, None if isinstance(weight.type, ir.VectorType) else 0.0)
+                zero = ir.Constant(weight.type, None)
                 far = builder.select(builder.fcmp_ordered("==", weight, zero), near, far)
             product = builder.fmul(weight, builder.fsub(far, near), ("contract",))
             return builder.fadd(product, near, ("contract",))
 
-        behind = builder.add(base, slab)
-        front = lanes(pair(base), pair(builder.add(base, row)), 0, 1, 2, 3)
-        back = lanes(pair(behind), pair(builder.add(behind, row)), 0, 1, 2, 3)
-        voxels, eight = lanes(front, back, *range(8)), ir.VectorType(scalar, 8)
+        near_y = lanes(pairs(slab.type(0)), pairs(slab), range(16))
+        far_y = lanes(pairs(row), pairs(builder.add(slab, row)), range(16))
+        voxels, all_32 = lanes(near_y, far_y, range(32)), ir.VectorType(scalar, 32)
         if isinstance(stored, types.Integer):
-            voxels = (builder.sitofp if stored.signed else builder.uitofp)(voxels, eight)
+            voxels = (builder.sitofp if stored.signed else builder.uitofp)(voxels, all_32)
         elif stored != kind:
-            voxels = (builder.fpext if stored == types.float32 else builder.fptrunc)(voxels, eight)
-        rows = blend(lanes(voxels, None, 0, 2, 4, 6), lanes(voxels, None, 1, 3, 5, 7), along)
-        slices = blend(lanes(rows, None, 0, 2), lanes(rows, None, 1, 3), across)
-        near, far = (builder.extract_element(slices, word(lane)) for lane in (0, 1))
-        return blend(near, far, through)
+            voxels = (builder.fpext if stored == types.float32 else builder.fptrunc)(voxels, all_32)
+        through, across, along = (weights(axis) for axis in range(3))
+        along, across = lanes(along, None, [*range(4)] * 4), lanes(across, None, [*range(4)] * 2)
+        rows = blend(lanes(voxels, None, range(0, 32, 2)), lanes(voxels, None, range(1, 32, 2)), along)
+        slices = blend(lanes(rows, None, range(8)), lanes(rows, None, range(8, 16)), across)
+        samples = blend(lanes(slices, None, range(4)), lanes(slices, None, range(4, 8)), through)
+        target = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(target, [arguments[1]]), samples.type.as_pointer())
+        builder.store(samples, pointer, align=kind.bitwidth // 8)
+        return context.get_dummy_value()
 
-    is_flat = isinstance(flat, types.Array) and flat.ndim == 1 and flat.layout == "C"
-    if not is_flat or not ty == tx == kind or kind not in (types.float32, types.float64):
+    flats = (isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C" for array in (line, flat))
+    if not all(flats) or kind not in (types.float32, types.float64):
         return None
-    return kind(flat, types.int64, types.int64, types.int64, kind, kind, kind), lower
+    one, three, four = types.int64, types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 4)
+    return types.void(line, one, flat, four, one, one, three, three), lower
 
 
 @inlined
@@ -249,44 +271,72 @@ def _trilinear_run(
 def _trilinear_in_brick(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
-    flat, kind = volume.flat, line.dtype.type
-    slab, row, scale = volume.slab, volume.row, kind(2.0**-WEIGHT_PLACES)
+    flat, slab, row = volume.flat, volume.slab, volume.row
     origin = place_of(volume, sum_at(volume, 0, 0, 0))
     through, across = (0 if stays(at[0], move[0]) else slab), (0 if stays(at[1], move[1]) else row)
     # Where the line hardly leaves its row of voxels the processor sees by itself what comes next.
     is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
-    for n in range(first, stop):
+    whole = first + ((stop - first) & -4)
+    for n in range(first, whole, 4):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
         if is_far:
-            later = origin + voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
-            prefetch(flat, later)
-            prefetch(flat, later + row)
-            prefetch(flat, later + slab)
-            prefetch(flat, later + slab + row)
-        weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
-        line[n] = _trilinear_sum(flat, origin + voxel_at(slab, row, z, y, x), through, across, *weights)
+            for i in range(AHEAD, AHEAD + 4):
+                later = origin + voxel_at(slab, row, z + i * move[0], y + i * move[1], x + i * move[2])
+                prefetch(flat, later)
+                prefetch(flat, later + row)
+                prefetch(flat, later + slab)
+                prefetch(flat, later + slab + row)
+        places = (
+            origin + voxel_at(slab, row, z, y, x),
+            origin + voxel_at(slab, row, z + move[0], y + move[1], x + move[2]),
+            origin + voxel_at(slab, row, z + 2 * move[0], y + 2 * move[1], x + 2 * move[2]),
+            origin + voxel_at(slab, row, z + 3 * move[0], y + 3 * move[1], x + 3 * move[2]),
+        )
+        _trilinear_four(line, n, flat, places, through, across, (z, y, x), move)
+    _trilinear_each(volume, at, move, whole, stop, line)
 
 
 @inlined
 def _trilinear_across_bricks(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
-    flat, kind = volume.flat, line.dtype.type
-    scale = kind(2.0**-WEIGHT_PLACES)
+    flat, scale = volume.flat, line.dtype.type(2.0**-WEIGHT_PLACES)
     # To the next voxel along each axis, none where the line stays on voxel centres: that one may not be there.
     next_z = 0 if stays(at[0], move[0]) else 1
     next_y = 0 if stays(at[1], move[1]) else 1
     next_x = 0 if stays(at[2], move[2]) else 1
     through, across = next_z * volume.slab, next_y * volume.row
     apart = next_z * LAST_Z + next_y * LAST_Y + next_x * LAST_X
-    for n in range(first, stop):
+    whole = first + ((stop - first) & -4)
+    for n in range(first, whole, 4):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-        total = sum_at(volume, z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES)
-        if total & apart == 0:
-            weights = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
-            line[n] = _trilinear_sum(flat, place_of(volume, total), through, across, *weights)
-        else:
-            line[n] = _trilinear(volume, z, y, x, scale)
+        a = _sum_about(volume, z, y, x)
+        b = _sum_about(volume, z + move[0], y + move[1], x + move[2])
+        c = _sum_about(volume, z + 2 * move[0], y + 2 * move[1], x + 2 * move[2])
+        d = _sum_about(volume, z + 3 * move[0], y + 3 * move[1], x + 3 * move[2])
+        places = (place_of(volume, a), place_of(volume, b), place_of(volume, c), place_of(volume, d))
+        # Those whose voxels lie in several bricks come out wrong, and are made again.
+        _trilinear_four(line, n, flat, places, through, across, (z, y, x), move)
+        if (a | b | c | d) & apart != 0:
+            for i in range(4):
+                near_z, near_y, near_x = z + i * move[0], y + i * move[1], x + i * move[2]
+                if _sum_about(volume, near_z, near_y, near_x) & apart != 0:
+                    line[n + i] = _trilinear(volume, near_z, near_y, near_x, scale)
+    _trilinear_each(volume, at, move, whole, stop, line)
+
+
+@always_inlined
+def _sum_about(volume: Voxels, z: int, y: int, x: int) -> int:
+    return sum_at(volume, z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES)
+
+
+@inlined
+def _trilinear_each(
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+) -> None:
+    scale = line.dtype.type(2.0**-WEIGHT_PLACES)
+    for n in range(first, stop):
+        line[n] = _trilinear(volume, at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2], scale)
 
 
 @inlined
