@@ -18,6 +18,7 @@ from .voxels import Voxels, voxels_of_array
 Interpolation = Literal["trilinear", "nearest", "cubic"]
 HOW = {"nearest": NEAREST, "trilinear": TRILINEAR, "cubic": CUBIC}
 
+_NO_STEP = np.zeros((1, 3))
 FLOATS: Dtypes = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
@@ -49,11 +50,36 @@ def reslice(
     Raises `InvalidArgument` for what cannot be used, NaN and infinite vectors included.
     """
     voxels = check_volume(volume)
+    check_interpolation(interpolation)
+    kind = voxels.flat.dtype if interpolation == "nearest" else np.dtype(np.float32)
+    pixels = prepare_pixels(out, shape, kind, voxels)
+    rows = plane_rows(origin, row_step, column_step, (0, 0, 0), len(pixels))
+    options: dict[str, Any] = {"interpolation": interpolation, "background": background}
+    return reslice_rows(voxels, rows.starts, rows.steps, pixels, slice_knots=slice_knots, gap=gap, **options)
+
+
+def reslice_rows(
+    volume: Array | Voxels,
+    starts: Array,
+    steps: Array,
+    out: Array,
+    *,
+    interpolation: Interpolation = "trilinear",
+    background: float = 0.0,
+    slice_knots: ArrayLike | None = None,
+    gap: float = math.inf,
+) -> Array:
+    """Sample rows that lie anywhere: pixel (r, c) lies at voxel index `starts[r] + c * steps[r]`.
+
+    The two are float64 (rows, 3) in z, y, x, the second perhaps (1, 3) for all rows. The rest is as in `reslice`, and
+    `out` is given back.
+    """
+    voxels = check_volume(volume)
     knots = prepare_knots(slice_knots, gap, voxels.z.size)
     check_interpolation(interpolation)
     is_nearest = interpolation == "nearest"
-    pixels = prepare_pixels(out, shape, voxels.flat.dtype if is_nearest else np.dtype(np.float32), voxels)
-    rows = plane_rows(origin, row_step, column_step, (0, 0, 0), len(pixels))
+    pixels = prepare_pixels(out, None, voxels.flat.dtype if is_nearest else np.dtype(np.float32), voxels)
+    rows = check_rows(starts, steps, _NO_STEP, len(pixels))
     _check_background(background, pixels.dtype)
     if is_nearest:
         _nearest_rows(voxels, rows, knots, pixels.dtype.type(background), pixels)
@@ -81,6 +107,15 @@ def plane_rows(
     with np.errstate(all="ignore"):  # what lies beyond all numbers lies outside the volume
         starts = first + np.arange(rows)[:, np.newaxis] * down
     return Rows(starts, right[np.newaxis], deeper[np.newaxis])
+
+
+def check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows:
+    """Give rows ready for a kernel; raises `InvalidArgument` unless they are as many as `count`, float64."""
+    for name, vectors in (("starts", starts), ("steps", steps), ("through", through)):
+        fits = vectors.dtype == np.float64 and vectors.ndim == 2 and vectors.shape[1] == 3
+        if not (fits and vectors.flags.c_contiguous and len(vectors) in (count, 1 if name != "starts" else count)):
+            raise InvalidArgument(f"{name} is {vectors.dtype} {vectors.shape}: pass float64 ({count}, 3), C-contiguous")
+    return Rows(starts, steps, through)
 
 
 def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Voxels) -> Array:

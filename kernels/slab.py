@@ -22,6 +22,7 @@ from .reslice import (
     HOW,
     Interpolation,
     check_interpolation,
+    check_rows,
     check_volume,
     plane_rows,
     prepare_knots,
@@ -89,7 +90,7 @@ def project_rows(
     if not isinstance(samples, int | np.integer) or samples < 1:
         raise InvalidArgument(f"samples is {samples!r}: pass a whole number, at least 1")
     shares = _check_weights(weights, int(samples), mode)
-    rows = _check_rows(starts, steps, through, len(pixels))
+    rows = check_rows(starts, steps, through, len(pixels))
     _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], pixels.dtype.type(background), pixels)
     return pixels
 
@@ -101,14 +102,6 @@ def _check_weights(weights: ArrayLike | None, samples: int, mode: str) -> Vector
     if mode != "mean" or not (shares > 0.0).all():
         raise InvalidArgument("weights are numbers above 0, and go with mode 'mean'")
     return shares
-
-
-def _check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows:
-    for name, vectors in (("starts", starts), ("steps", steps), ("through", through)):
-        fits = vectors.dtype == np.float64 and vectors.ndim == 2 and vectors.shape[1] == 3
-        if not (fits and vectors.flags.c_contiguous and len(vectors) in (count, 1 if name != "starts" else count)):
-            raise InvalidArgument(f"{name} is {vectors.dtype} {vectors.shape}: pass float64 ({count}, 3), C-contiguous")
-    return Rows(starts, steps, through)
 
 
 @kernel

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import Damaged, FilmlessError, InvalidArgument
 from ..kernels import blosc
-from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
+from ..kernels.bricks import UNWANTED, gather_bricks, list_cells, place_blocks, place_bricks
 from ..kernels.voxels import MOST_BRICKS, Voxels, voxels_of_bricks
 from . import bricks, foresight, pool
 from .bricks import BrickCache
@@ -182,8 +182,7 @@ class StoredVolume:
         items = bricks.SLOT_BYTES // self.dtype.itemsize
         firsts = np.full((z, blocks, y, x), cache.zeros * items, np.int64)
         for part, some in zip(parts, slots, strict=True):
-            cell_z, cell_y, cell_x = (part.cells - lowest).T
-            firsts[cell_z, :, cell_y, cell_x] = np.where(some >= 0, some, cache.zeros) * items
+            place_bricks(part.cells, (lowest[0], lowest[1], lowest[2]), some, cache.zeros, items, firsts)
         first = start[0] // brick[0] - lowest[0] * blocks
         flat = cache.memory.reshape(-1).view(self.dtype)
         flat.flags.writeable = False
@@ -219,13 +218,9 @@ class StoredVolume:
         lowest = [a // k for a, k in zip(start, self.chunk_shape, strict=True)]
         first, last = list(lowest), [(b - 1) // k + 1 for b, k in zip(stop, self.chunk_shape, strict=True)]
         first[0], last[0] = max(first[0], z_shard * in_shard), min(last[0], (z_shard + 1) * in_shard)
-        cells = np.stack(
-            np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), axis=-1
-        ).reshape(-1, 3)
-        if wanted is not None:
-            cells = cells[wanted[tuple((cells - lowest).T)]]
         grid = shard.index[self._t % level.shard[0], self._c]
-        ranges = np.ascontiguousarray(grid[cells[:, 0] - z_shard * in_shard, cells[:, 1], cells[:, 2]])
+        ends = (first[0], first[1], first[2]), (last[0], last[1], last[2]), (lowest[0], lowest[1], lowest[2])
+        cells, ranges = list_cells(grid, z_shard * in_shard, *ends, wanted)
         return _Touched(shard, cells, cells * np.array(self.chunk_shape) - np.array(start), ranges)
 
     def _read_parts(
@@ -262,17 +257,12 @@ class StoredVolume:
 
     def _wanted_blocks(self, part: _Touched, start: tuple[int, int, int], stop: tuple[int, int, int]) -> bricks.Slots:
         """Give the places in the volume's table of the blocks that hold slices of the box, (chunks, blocks)."""
-        chunk_bytes, block_bytes = self._chunk_bytes, self._block_bytes
-        depth, slice_bytes = self.chunk_shape[0], chunk_bytes // self.chunk_shape[0]
-        z = part.cells[:, 0] * depth
-        first = np.maximum(start[0] - z, 0) * slice_bytes // block_bytes
-        last = -(-np.minimum(stop[0] - z, depth) * slice_bytes // block_bytes)
-        if self._array.codec.decodes_whole_chunks:
-            first, last = np.zeros_like(first), np.full_like(last, -(-chunk_bytes // block_bytes))
-        grid = [-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True)]
-        flat = (part.cells[:, 0] * grid[1] + part.cells[:, 1]) * grid[2] + part.cells[:, 2]
-        places = bricks.wanted_places(flat, -(-chunk_bytes // block_bytes), first, last)
-        places[part.is_empty] = EMPTY
+        chunk_bytes, block_bytes, depth = self._chunk_bytes, self._block_bytes, self.chunk_shape[0]
+        places = np.empty((len(part.cells), -(-chunk_bytes // block_bytes)), np.int64)
+        z, y, x = (-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True))
+        slices = start[0], stop[0], int(self._array.codec.decodes_whole_chunks)
+        bytes_of = chunk_bytes, block_bytes, chunk_bytes // depth
+        place_blocks(part.cells, part.is_empty, (z, y, x), depth, bytes_of, slices, places)
         return places
 
     def _read_cached(self, part: _Touched, places: bricks.Slots, out: NDArray[np.generic], cache: BrickCache) -> None:
@@ -286,9 +276,8 @@ class StoredVolume:
     @contextmanager
     def _leased(self, part: _Touched, places: bricks.Slots, cache: BrickCache) -> Iterator[bricks.Slots | None]:
         """Give the slots of blocks, after decoding what the cache lacks into it; None where it has no room for them."""
-        blocks = places.shape[1]
-        chunks = -(-np.array(self.shape) // np.array(self.chunk_shape))
-        table = cache.table((self._array.identity, self._t, self._c), int(np.prod(chunks)) * blocks)
+        chunks = math.prod(-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True))
+        table = cache.table((self._array.identity, self._t, self._c), chunks * places.shape[1])
         is_wanted = places >= 0
         wanted = places[is_wanted]
         with cache.lease(table, wanted, may_wait=not pool.is_worker()) as lease:

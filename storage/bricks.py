@@ -256,12 +256,3 @@ def _have_frames(
     pool.run_all(fill, np.flatnonzero((by_frame >= 0).any(axis=1)).tolist())
     bricks.fill(lease)
     return bricks.wait(table, places, lease)
-
-
-def wanted_places(
-    cells_flat: NDArray[np.int64], blocks: int, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> Slots:
-    """Give (chunks, blocks) places in a table: those of blocks `first` to `last` of each chunk, else `UNWANTED`."""
-    numbers = np.arange(blocks)
-    is_wanted = (numbers >= first[:, None]) & (numbers < last[:, None])
-    return np.where(is_wanted, cells_flat[:, None] * blocks + numbers, UNWANTED)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
-from ...kernels.reslice import reslice
+from ...kernels.reslice import reslice_rows
 from ...kernels.slab import project_rows
 from ...kernels.voxels import Voxels, voxels_of_array
 from ...storage import pool
@@ -233,7 +233,7 @@ def _interpolated(voxels: Voxels, sampling: Sampling, work: Work, display: Displ
             rows = (part.starts, part.right, part.step, part.samples)
             project_rows(voxels, *rows, out, mode=mode, weights=work.weights, **options)
         else:
-            reslice(voxels, part.starts[0], sampling.down, part.right[0], out=out, **options)
+            reslice_rows(voxels, part.starts, part.right, out, **options)
 
     pool.run_all(draw, pool.split(sampling.rows, _ROWS_A_TASK))
     return picture
