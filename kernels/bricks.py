@@ -126,15 +126,15 @@ def _list_cells(
 
 @kernel
 def place_blocks(
-    cells: Cells, is_empty: NDArray[np.bool_], grid: Three, depth: int, bytes_of: Three, slices: Three, places: Cells
+    cells: Cells, is_empty: NDArray[np.bool_], grid: Three, depth: int, bytes_of: tuple[int, int], slices: Three, places: Cells
 ) -> None:
     """Write where in a volume's table the blocks of chunks are that hold slices of a box, (chunks, blocks).
 
     Those of an empty chunk are `EMPTY`, those without such a slice `UNWANTED`. `grid` is how many chunks the volume
-    has, `depth` how many slices a chunk, `bytes_of` the bytes of (a chunk, a block, a slice of a chunk); `slices` are
+    has, `depth` how many slices a chunk, `bytes_of` the bytes of (a block, a slice of a chunk); `slices` are
     the first of the box, the one after the last, and whether chunks are decoded whole.
     """
-    chunk_bytes, block_bytes, slice_bytes = bytes_of
+    block_bytes, slice_bytes = bytes_of
     blocks = places.shape[1]
     for i in range(len(cells)):
         z, flat = cells[i, 0] * depth, (cells[i, 0] * grid[1] + cells[i, 1]) * grid[2] + cells[i, 2]

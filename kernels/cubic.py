@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .arguments import Array, Vector
+from .arguments import Array
 from .jit import always_inlined, inlined
 from .positions import (
     BINARY_PLACES,
@@ -28,6 +28,7 @@ from .positions import (
     ONE_VOXEL,
     WEIGHT_PLACES,
     Knots,
+    Vector3,
     clamped,
     columns_inside,
     fixed,
@@ -111,8 +112,8 @@ def _cubic_sum(_typing: Any, flat: Any, _places: Any, tz: Any, ty: Any, tx: Any)
 @inlined
 def cubic_line(
     volume: Voxels,
-    start: tuple[float, float, float],
-    step: Vector,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
@@ -284,8 +285,8 @@ def _cubic_clamped(
 @inlined
 def _cubic_line_across_knots(
     volume: Voxels,
-    start: tuple[float, float, float],
-    step: Vector,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:

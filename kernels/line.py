@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .arguments import Array, Vector
+from .arguments import Array
 from .cubic import cubic_line
 from .jit import always_inlined, inlined
 from .positions import (
@@ -27,6 +27,7 @@ from .positions import (
     ONE_VOXEL,
     WEIGHT_PLACES,
     Knots,
+    Vector3,
     clamped,
     columns_inside,
     fixed,
@@ -45,9 +46,9 @@ from .voxels import LAST_X, LAST_Y, LAST_Z, Voxels, is_one_brick, place_of, shap
 NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
-@inlined
+@always_inlined
 def smooth_line(
-    how: int, volume: Voxels, start: tuple[float, float, float], step: Vector, knots: Knots, line: Array
+    how: int, volume: Voxels, start: Vector3, step: Vector3, knots: Knots, line: Array
 ) -> None:
     """Write the samples at `start + column * step` into those columns of `line` that lie in the volume."""
     if how == CUBIC:
@@ -56,11 +57,11 @@ def smooth_line(
         trilinear_line(volume, start, step, knots, line)
 
 
-@inlined
+@always_inlined
 def trilinear_line(
     volume: Voxels,
-    start: tuple[float, float, float],
-    step: Vector,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
@@ -100,8 +101,8 @@ def trilinear_line(
 @inlined
 def nearest_line(
     volume: Voxels,
-    start: tuple[float, float, float],
-    step: Vector,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
@@ -134,8 +135,8 @@ def nearest_line(
 @inlined
 def _trilinear_line_across_knots(
     volume: Voxels,
-    start: tuple[float, float, float],
-    step: Vector,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
@@ -156,7 +157,7 @@ def _trilinear_line_across_knots(
         line[column] = _trilinear(volume, z, y, x, scale)
 
 
-@inlined
+@always_inlined
 def _steps_with_far(
     shape: tuple[int, int, int], at: tuple[int, int, int], move: tuple[int, int, int], steps: int
 ) -> tuple[int, int]:
@@ -184,17 +185,18 @@ def _steps_with_far(
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
 def _trilinear_four(
-    _typing: Any, line: Any, _n: Any, flat: Any, _places: Any, _slab: Any, _row: Any, _at: Any, _move: Any
+    _typing: Any, line: Any, _n: Any, flat: Any, _near: Any, _far_y: Any, _far_z: Any, _far: Any, _at: Any, _move: Any
 ) -> Any:
     """Write to `line` from n on the samples at four fixed-point positions (z, y, x), `move` apart.
 
-    The eight voxels about each, two along each axis, are read from its place in `flat` on; the caller proves that all
-    are in the array. Four at a time, as vectors, take half as long as one by one.
+    The eight voxels about each are read as four pairs along x, whose places in `flat` are given: at the near y and z,
+    the far y, the far z, and both far; the caller proves that all are in the array. Four samples at a time, as vectors,
+    take half as long as one by one.
     """
     kind, stored = line.dtype, flat.dtype
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, places, slab, row, at, move = arguments[2:]
+        array, *places, at, move = arguments[2:]
         word, wide = ir.IntType(32), ir.VectorType(ir.IntType(64), 4)
         scalar, plain = context.get_data_type(kind), context.get_data_type(stored)
         start = context.make_array(signature.args[2])(context, builder, array).data
@@ -219,8 +221,8 @@ def _trilinear_four(
             pointer = builder.bitcast(builder.gep(start, [place]), ir.VectorType(plain, 2).as_pointer())
             return builder.load(pointer, align=stored.bitwidth // 8)
 
-        def pairs(away: Any) -> Any:
-            four = [pair(builder.add(builder.extract_value(places, lane), away)) for lane in range(4)]
+        def pairs(which: Any) -> Any:
+            four = [pair(builder.extract_value(which, lane)) for lane in range(4)]
             return lanes(lanes(four[0], four[1], range(4)), lanes(four[2], four[3], range(4)), range(8))
 
         def blend(near: Any, far: Any, weight: Any) -> Any:
@@ -230,8 +232,8 @@ def _trilinear_four(
             product = builder.fmul(weight, builder.fsub(far, near), ("contract",))
             return builder.fadd(product, near, ("contract",))
 
-        near_y = lanes(pairs(slab.type(0)), pairs(slab), range(16))
-        far_y = lanes(pairs(row), pairs(builder.add(slab, row)), range(16))
+        near, far_y, far_z, far = (pairs(which) for which in places)
+        near_y, far_y = lanes(near, far_z, range(16)), lanes(far_y, far, range(16))
         voxels, all_32 = lanes(near_y, far_y, range(32)), ir.VectorType(scalar, 32)
         if isinstance(stored, types.Integer):
             voxels = (builder.sitofp if stored.signed else builder.uitofp)(voxels, all_32)
@@ -251,10 +253,10 @@ def _trilinear_four(
     if not all(flats) or kind not in (types.float32, types.float64):
         return None
     one, three, four = types.int64, types.UniTuple(types.int64, 3), types.UniTuple(types.int64, 4)
-    return types.void(line, one, flat, four, one, one, three, three), lower
+    return types.void(line, one, flat, four, four, four, four, three, three), lower
 
 
-@inlined
+@always_inlined
 def _trilinear_run(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
@@ -267,7 +269,7 @@ def _trilinear_run(
         _trilinear_across_bricks(volume, at, move, first, stop, line)
 
 
-@inlined
+@always_inlined
 def _trilinear_in_brick(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
@@ -292,11 +294,11 @@ def _trilinear_in_brick(
             origin + voxel_at(slab, row, z + 2 * move[0], y + 2 * move[1], x + 2 * move[2]),
             origin + voxel_at(slab, row, z + 3 * move[0], y + 3 * move[1], x + 3 * move[2]),
         )
-        _trilinear_four(line, n, flat, places, through, across, (z, y, x), move)
+        _trilinear_four(line, n, flat, *_pairs_in_brick(places, through, across), (z, y, x), move)
     _trilinear_each(volume, at, move, whole, stop, line)
 
 
-@inlined
+@always_inlined
 def _trilinear_across_bricks(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
@@ -306,7 +308,8 @@ def _trilinear_across_bricks(
     next_y = 0 if stays(at[1], move[1]) else 1
     next_x = 0 if stays(at[2], move[2]) else 1
     through, across = next_z * volume.slab, next_y * volume.row
-    apart = next_z * LAST_Z + next_y * LAST_Y + next_x * LAST_X
+    apart_x = next_x * LAST_X
+    apart = next_z * LAST_Z + next_y * LAST_Y + apart_x
     whole = first + ((stop - first) & -4)
     for n in range(first, whole, 4):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
@@ -314,15 +317,48 @@ def _trilinear_across_bricks(
         b = _sum_about(volume, z + move[0], y + move[1], x + move[2])
         c = _sum_about(volume, z + 2 * move[0], y + 2 * move[1], x + 2 * move[2])
         d = _sum_about(volume, z + 3 * move[0], y + 3 * move[1], x + 3 * move[2])
-        places = (place_of(volume, a), place_of(volume, b), place_of(volume, c), place_of(volume, d))
-        # Those whose voxels lie in several bricks come out wrong, and are made again.
-        _trilinear_four(line, n, flat, places, through, across, (z, y, x), move)
-        if (a | b | c | d) & apart != 0:
-            for i in range(4):
-                near_z, near_y, near_x = z + i * move[0], y + i * move[1], x + i * move[2]
-                if _sum_about(volume, near_z, near_y, near_x) & apart != 0:
-                    line[n + i] = _trilinear(volume, near_z, near_y, near_x, scale)
+        if (a | b | c | d) & apart == 0:
+            places = (place_of(volume, a), place_of(volume, b), place_of(volume, c), place_of(volume, d))
+            _trilinear_four(line, n, flat, *_pairs_in_brick(places, through, across), (z, y, x), move)
+        else:
+            far_z, far_y = next_z << BINARY_PLACES, next_y << BINARY_PLACES
+            near = _places_about(volume, z, y, x, move)
+            beside = _places_about(volume, z, y + far_y, x, move)
+            behind = _places_about(volume, z + far_z, y, x, move)
+            far = _places_about(volume, z + far_z, y + far_y, x, move)
+            _trilinear_four(line, n, flat, near, beside, behind, far, (z, y, x), move)
+            if (a | b | c | d) & apart_x != 0:  # pairs that two bricks share came out wrong
+                for i in range(4):
+                    other_z, other_y, other_x = z + i * move[0], y + i * move[1], x + i * move[2]
+                    if _sum_about(volume, other_z, other_y, other_x) & apart_x != 0:
+                        line[n + i] = _trilinear(volume, other_z, other_y, other_x, scale)
     _trilinear_each(volume, at, move, whole, stop, line)
+
+
+Four = tuple[int, int, int, int]
+
+
+@always_inlined
+def _pairs_in_brick(places: Four, through: int, across: int) -> tuple[Four, Four, Four, Four]:
+    """Give the places of the four pairs about each of four samples: what `_trilinear_four` takes."""
+    a, b, c, d = places
+    both = through + across
+    return (
+        places,
+        (a + across, b + across, c + across, d + across),
+        (a + through, b + through, c + through, d + through),
+        (a + both, b + both, c + both, d + both),
+    )
+
+
+@always_inlined
+def _places_about(volume: Voxels, z: int, y: int, x: int, move: tuple[int, int, int]) -> Four:
+    return (
+        place_of(volume, _sum_about(volume, z, y, x)),
+        place_of(volume, _sum_about(volume, z + move[0], y + move[1], x + move[2])),
+        place_of(volume, _sum_about(volume, z + 2 * move[0], y + 2 * move[1], x + 2 * move[2])),
+        place_of(volume, _sum_about(volume, z + 3 * move[0], y + 3 * move[1], x + 3 * move[2])),
+    )
 
 
 @always_inlined
@@ -330,7 +366,7 @@ def _sum_about(volume: Voxels, z: int, y: int, x: int) -> int:
     return sum_at(volume, z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES)
 
 
-@inlined
+@always_inlined
 def _trilinear_each(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
@@ -339,7 +375,7 @@ def _trilinear_each(
         line[n] = _trilinear(volume, at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2], scale)
 
 
-@inlined
+@always_inlined
 def _trilinear_along_x(
     volume: Voxels, at: tuple[int, int, int], move_x: int, first: int, stop: int, line: Array
 ) -> None:
@@ -362,7 +398,7 @@ def _trilinear_along_x(
         line[n] = _blend(blended[near], blended[far], line.dtype.type(weight) * scale)
 
 
-@inlined
+@always_inlined
 def _blend_rows(volume: Voxels, z: int, y: int, first: int, stop: int, line: Array) -> Array:
     """Give voxels first to stop of the row at fixed-point (z, y), in the type of `line`."""
     flat, kind = volume.flat, line.dtype.type
@@ -386,7 +422,7 @@ def _blend_rows(volume: Voxels, z: int, y: int, first: int, stop: int, line: Arr
     return blended
 
 
-@inlined
+@always_inlined
 def _trilinear_clamped(
     volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:

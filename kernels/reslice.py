@@ -12,8 +12,9 @@ from ..errors import InvalidArgument
 from .arguments import Array, Dtypes, finite_vector, forbid_overlap, prepare_out
 from .jit import kernel
 from .line import CUBIC, NEAREST, TRILINEAR, nearest_line, smooth_line
-from .positions import BORDER, LARGEST_AXIS, Knots, Rows, row_start, row_step
-from .voxels import Voxels, voxels_of_array
+from .memory import uncounted
+from .positions import BORDER, LARGEST_AXIS, Knots, Rows, row_start, row_step, uncounted_knots, uncounted_rows
+from .voxels import Voxels, uncounted_voxels, voxels_of_array
 
 Interpolation = Literal["trilinear", "nearest", "cubic"]
 HOW = {"nearest": NEAREST, "trilinear": TRILINEAR, "cubic": CUBIC}
@@ -167,15 +168,19 @@ def _check_background(background: float, dtype: np.dtype[Any]) -> None:
 
 @kernel
 def _smooth_rows(volume: Voxels, rows: Rows, knots: Knots, how: int, background: Any, pixels: Array) -> None:
-    for row in range(pixels.shape[0]):
-        line = pixels[row]
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    picture = uncounted(pixels)
+    for row in range(picture.shape[0]):
+        line = picture[row]
         line[:] = background
         smooth_line(how, volume, row_start(rows, row, 0), row_step(rows, row), knots, line)
 
 
 @kernel
 def _nearest_rows(volume: Voxels, rows: Rows, knots: Knots, background: Any, pixels: Array) -> None:
-    for row in range(pixels.shape[0]):
-        line = pixels[row]
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    picture = uncounted(pixels)
+    for row in range(picture.shape[0]):
+        line = picture[row]
         line[:] = background
         nearest_line(volume, row_start(rows, row, 0), row_step(rows, row), knots, line)

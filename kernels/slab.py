@@ -17,7 +17,8 @@ from ..errors import InvalidArgument
 from .arguments import Array, Vector, finite_vector
 from .jit import inlined, kernel
 from .line import NEAREST, nearest_line, smooth_line
-from .positions import Knots, Rows, row_start, row_step
+from .memory import uncounted
+from .positions import Knots, Rows, row_start, row_step, uncounted_knots, uncounted_rows
 from .reslice import (
     HOW,
     Interpolation,
@@ -28,7 +29,7 @@ from .reslice import (
     prepare_knots,
     prepare_pixels,
 )
-from .voxels import Voxels
+from .voxels import Voxels, uncounted_voxels
 
 Projection = Literal["max", "min", "mean"]
 
@@ -91,7 +92,8 @@ def project_rows(
         raise InvalidArgument(f"samples is {samples!r}: pass a whole number, at least 1")
     shares = _check_weights(weights, int(samples), mode)
     rows = check_rows(starts, steps, through, len(pixels))
-    _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], pixels.dtype.type(background), pixels)
+    scratch, beyond = np.empty((2, pixels.shape[1]), pixels.dtype), pixels.dtype.type(background)
+    _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], beyond, scratch, pixels)
     return pixels
 
 
@@ -113,20 +115,23 @@ def _project(
     mode: int,
     how: int,
     background: Any,
+    scratch: Array,
     pixels: Array,
 ) -> None:
-    line, totals = np.empty_like(pixels[:1].reshape(-1)), np.empty_like(pixels[:1].reshape(-1))
-    for row in range(pixels.shape[0]):
-        combined = pixels[row]
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    line, totals = uncounted(scratch)[0], uncounted(scratch)[1]
+    picture, shares = uncounted(pixels), uncounted(weights)
+    for row in range(picture.shape[0]):
+        combined = picture[row]
         totals[:] = 0.0
         combined[:] = 0.0 if mode == MEAN else (-np.inf if mode == MAXIMUM else np.inf)
-        for s in range(weights.size):
+        for s in range(shares.size):
             line[:] = np.nan
             if how == NEAREST:
                 nearest_line(volume, row_start(rows, row, s), row_step(rows, row), knots, line)
             else:
                 smooth_line(how, volume, row_start(rows, row, s), row_step(rows, row), knots, line)
-            _combine(mode, line.dtype.type(weights[s]), line, combined, totals)
+            _combine(mode, line.dtype.type(shares[s]), line, combined, totals)
         _finish(mode, totals, background, combined)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidArgument
 from .arguments import STORED, Array, check_array
 from .jit import always_inlined, kernel
+from .memory import uncounted
 
 Places = NDArray[np.int64]
 Three = tuple[int, int, int]
@@ -127,3 +128,12 @@ def voxel(voxels: Voxels, z: int, y: int, x: int) -> Any:
 def is_one_brick(voxels: Voxels) -> bool:
     """Whether the whole box lies in one."""
     return voxels.firsts.size == 1
+
+
+@always_inlined
+def uncounted_voxels(voxels: Voxels) -> Voxels:
+    """Give voxels to read in a kernel: see `memory.uncounted`."""
+    flat, firsts, z, y, x, slab, row, width, skip = voxels
+    return Voxels(
+        uncounted(flat), uncounted(firsts), uncounted(z), uncounted(y), uncounted(x), slab, row, width, skip
+    )

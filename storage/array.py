@@ -261,7 +261,7 @@ class StoredVolume:
         places = np.empty((len(part.cells), -(-chunk_bytes // block_bytes)), np.int64)
         z, y, x = (-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True))
         slices = start[0], stop[0], int(self._array.codec.decodes_whole_chunks)
-        bytes_of = chunk_bytes, block_bytes, chunk_bytes // depth
+        bytes_of = block_bytes, chunk_bytes // depth
         place_blocks(part.cells, part.is_empty, (z, y, x), depth, bytes_of, slices, places)
         return places
 
