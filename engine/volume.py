@@ -6,6 +6,7 @@ Rendering reads it through `LevelArray`: whether voxels come from an archive or 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import EllipsisType
@@ -15,6 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..errors import InvalidArgument, NotReformattable, OutOfRange
+from ..kernels.arguments import STORED
+from ..kernels.voxels import Voxels, voxels_of_array
 from .bridges import dask_array
 from .geometry import UNPLACED, FloatArray, Triple, Verdict, VolumeGeometry
 from .render.window import (
@@ -62,6 +65,15 @@ class LevelArray(Protocol):
         """
         ...
 
+    def hold_voxels(
+        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
+    ) -> AbstractContextManager[Voxels | None]:
+        """Give such a box for kernels to read where it lies, as long as the context lasts.
+
+        None where that cannot be: `read_box` reads it then.
+        """
+        ...
+
     def brick_ranges(self) -> tuple[Values, Values] | None:
         """Give the least and greatest value of each brick (`kernels.ranges`), or None where they are not known."""
         ...
@@ -81,6 +93,14 @@ class ArrayLevel:
 
     def brick_ranges(self) -> None:
         """Know none: they are found again for each picture, for the values may change."""
+
+    @contextmanager
+    def hold_voxels(
+        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
+    ) -> Iterator[Voxels | None]:
+        """Give the box where it lies, unless kernels cannot read the array there."""
+        is_plain = self._values.flags.c_contiguous and self.dtype in STORED
+        yield voxels_of_array(self._values, start, stop) if is_plain else None
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Values:
         """Give the box as a C-contiguous array: a view where it is one, else a copy of what is wanted."""

@@ -17,16 +17,18 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .arguments import Array, Vector
-from .jit import inlined
+from .arguments import Array
+from .jit import always_inlined, inlined
 from .positions import (
     BINARY_PLACES,
     HALF_WEIGHT,
     ONE_VOXEL,
     WEIGHT_PLACES,
     Knots,
+    Vector3,
     clamped,
     columns_inside,
     fixed,
@@ -38,32 +40,35 @@ from .positions import (
     weight_of,
 )
 from .prefetch import AHEAD, prefetch
+from .voxels import SHORT_X, SHORT_Y, SHORT_Z, Voxels, is_one_brick, place_of, shape_of, sum_at, voxel
 
 _POWERS = ((0.0, 1.0, 0.0, 0.0), (-0.5, 0.0, 0.5, 0.0), (1.0, -2.5, 2.0, -0.5), (-0.5, 1.5, -1.5, 0.5))
 """The weights of the four voxels, as coefficients of 1, t, t², t³."""
 
 
 @intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
-def _cubic_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: Any, ty: Any, tx: Any) -> Any:
-    """Weigh the 64 voxels from `flat[base]` on, four along each axis; the caller proves that all are in the array.
+def _cubic_sum(_typing: Any, flat: Any, _places: Any, tz: Any, ty: Any, tx: Any) -> Any:
+    """Weigh 64 voxels: four along x from each of 16 places in `flat` on; the caller proves that all are in the array.
 
-    As vectors of four along x: LLVM makes none of the plain loops.
+    As vectors of four along x: LLVM makes none of the plain loops. Fused where said, not where LLVM likes: the same voxels
+    give the same sample wherever they lie.
     """
     kind = tz
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, base, slab, row, *parts = arguments
+        array, places, *parts = arguments
         stored = signature.args[0].dtype
         scalar = ir.FloatType() if kind == types.float32 else ir.DoubleType()
         vector, word = ir.VectorType(scalar, 4), ir.IntType(32)
-        flags = ("contract",)
+        name = f"llvm.fma.v4f{32 if kind == types.float32 else 64}"
+        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
         def spread(value: Any, lane: int) -> Any:
             order = ir.Constant(ir.VectorType(word, 4), [lane] * 4)
             return builder.shuffle_vector(value, ir.Constant(vector, ir.Undefined), order)
 
         def fused(weight: Any, value: Any, total: Any) -> Any:
-            return builder.fadd(builder.fmul(weight, value, flags), total, flags)
+            return builder.call(fma, [weight, value, total])
 
         def weights(part: Any) -> Any:
             at = spread(builder.insert_element(ir.Constant(vector, ir.Undefined), part, word(0)), 0)
@@ -75,7 +80,8 @@ def _cubic_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: A
         start = context.make_array(signature.args[0])(context, builder, array).data
         memory = ir.VectorType(context.get_data_type(stored), 4)
 
-        def load(place: Any) -> Any:
+        def load(number: int) -> Any:
+            place = builder.extract_value(places, number)
             pointer = builder.bitcast(builder.gep(start, [place]), memory.as_pointer())
             loaded = builder.load(pointer, align=stored.bitwidth // 8)
             if isinstance(stored, types.Integer):
@@ -87,29 +93,27 @@ def _cubic_sum(_typing: Any, flat: Any, _base: Any, _slab: Any, _row: Any, tz: A
         through, across, along = (weights(part) for part in parts)
         whole = None
         for z in range(4):
-            line, place = None, base
+            line = None
             for y in range(4):
-                value, weight = load(place), spread(across, y)
-                line = builder.fmul(weight, value, flags) if line is None else fused(weight, value, line)
-                place = builder.add(place, row)
+                value, weight = load(4 * z + y), spread(across, y)
+                line = builder.fmul(weight, value) if line is None else fused(weight, value, line)
             weight = spread(through, z)
-            whole = builder.fmul(weight, line, flags) if whole is None else fused(weight, line, whole)
-            base = builder.add(base, slab)
-        products = builder.fmul(along, whole, flags)
+            whole = builder.fmul(weight, line) if whole is None else fused(weight, line, whole)
+        products = builder.fmul(along, whole)
         one, two, three, four = (builder.extract_element(products, word(lane)) for lane in range(4))
-        return builder.fadd(builder.fadd(one, two, flags), builder.fadd(three, four, flags), flags)
+        return builder.fadd(builder.fadd(one, two), builder.fadd(three, four))
 
     is_flat = isinstance(flat, types.Array) and flat.ndim == 1 and flat.layout == "C"
     if not is_flat or not ty == tx == kind or kind not in (types.float32, types.float64):
         return None
-    return kind(flat, types.int64, types.int64, types.int64, kind, kind, kind), lower
+    return kind(flat, types.UniTuple(types.int64, 16), kind, kind, kind), lower
 
 
 @inlined
 def cubic_line(
-    volume: Array,
-    start: tuple[float, float, float],
-    step: Vector,
+    volume: Voxels,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
@@ -117,7 +121,7 @@ def cubic_line(
     if knots.positions.size > 0:
         _cubic_line_across_knots(volume, start, step, knots, line)
         return
-    shape = volume.shape
+    shape = shape_of(volume)
     first, stop = columns_inside(shape, start, (step[0], step[1], step[2]), line.size)
     if first >= stop:
         return
@@ -153,44 +157,125 @@ def _steps_with_neighbours(
 
 @inlined
 def _cubic_run(
-    volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
     """Sample steps first to stop, all of them proven to have their neighbours."""
     if first >= stop:
         return
-    flat, kind = volume.reshape(-1), line.dtype.type
-    row, scale = volume.shape[2], kind(2.0**-WEIGHT_PLACES)
-    slab = volume.shape[1] * row
+    if is_one_brick(volume):
+        _cubic_in_brick(volume, at, move, first, stop, line)
+    else:
+        _cubic_across_bricks(volume, at, move, first, stop, line)
+
+
+@inlined
+def _cubic_in_brick(
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+) -> None:
+    flat, kind = volume.flat, line.dtype.type
+    slab, row, scale = volume.slab, volume.row, kind(2.0**-WEIGHT_PLACES)
     # On voxel centres all four are the one voxel: three have no weight, and may not be there.
     through = 0 if stays(at[0], move[0]) else slab
     across = 0 if stays(at[1], move[1]) else row
+    origin = place_of(volume, sum_at(volume, 0, 0, 0))
     back = through + across + 1
     is_far = abs(move[0]) + abs(move[1]) > ONE_VOXEL // 16
     for n in range(first, stop):
         z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
-        near = voxel_at(slab, row, z, y, x)
+        near = origin + voxel_at(slab, row, z, y, x)
         if is_far:
             # Of the sixteen rows about the sample four in turn: each is needed for as many samples.
-            later = voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
+            later = origin + voxel_at(slab, row, z + AHEAD * move[0], y + AHEAD * move[1], x + AHEAD * move[2])
             later += ((n & 3) - 1) * slab
             prefetch(flat, later - row)
             prefetch(flat, later)
             prefetch(flat, later + row)
             prefetch(flat, later + 2 * row)
         tz, ty, tx = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
-        line[n] = _cubic_sum(flat, near - back, through, across, tz, ty, tx)
+        line[n] = _cubic_sum(flat, _rows_in_brick(near - back, through, across), tz, ty, tx)
+
+
+@inlined
+def _cubic_across_bricks(
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+) -> None:
+    flat, kind = volume.flat, line.dtype.type
+    scale = kind(2.0**-WEIGHT_PLACES)
+    next_z, next_y = (0 if stays(at[0], move[0]) else 1), (0 if stays(at[1], move[1]) else 1)
+    through, across = next_z * volume.slab, next_y * volume.row
+    apart = next_z * SHORT_Z + next_y * SHORT_Y + SHORT_X
+    block = np.empty(64, flat.dtype)
+    for n in range(first, stop):
+        z, y, x = at[0] + n * move[0], at[1] + n * move[1], at[2] + n * move[2]
+        tz, ty, tx = kind(weight_of(z)) * scale, kind(weight_of(y)) * scale, kind(weight_of(x)) * scale
+        z, y, x = (z >> BINARY_PLACES) - next_z, (y >> BINARY_PLACES) - next_y, (x >> BINARY_PLACES) - 1
+        total = sum_at(volume, z, y, x)
+        if total & apart == 0:
+            line[n] = _cubic_sum(flat, _rows_in_brick(place_of(volume, total), through, across), tz, ty, tx)
+        elif total & SHORT_X == 0:
+            line[n] = _cubic_sum(flat, _rows_in_bricks(volume, (z, y, x), (next_z, next_y)), tz, ty, tx)
+        else:
+            _bring_together(volume, (z, y, x), (next_z, next_y), block)
+            line[n] = _cubic_sum(block, _rows_in_brick(0, 16, 4), tz, ty, tx)
+
+
+_Rows = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, int, int, int]
+
+
+@always_inlined
+def _rows_in_brick(first: int, slab: int, row: int) -> _Rows:
+    """Give the places of 16 rows of voxels, four along z by four along y, that lie evenly."""
+    a, b, c, d = first, first + slab, first + 2 * slab, first + 3 * slab
+    two, three = 2 * row, 3 * row
+    return (
+        *(a, a + row, a + two, a + three),
+        *(b, b + row, b + two, b + three),
+        *(c, c + row, c + two, c + three),
+        *(d, d + row, d + two, d + three),
+    )
+
+
+@always_inlined
+def _rows_in_bricks(volume: Voxels, first: tuple[int, int, int], to_next: tuple[int, int]) -> _Rows:
+    """Give the places of such rows in the bricks that they lie in."""
+    z, y, x = first
+    a, b = _four(volume, z, y, x, to_next[1]), _four(volume, z + to_next[0], y, x, to_next[1])
+    z += 2 * to_next[0]
+    c, d = _four(volume, z, y, x, to_next[1]), _four(volume, z + to_next[0], y, x, to_next[1])
+    return (*a, *b, *c, *d)
+
+
+@always_inlined
+def _four(volume: Voxels, z: int, y: int, x: int, to_next: int) -> tuple[int, int, int, int]:
+    return (
+        place_of(volume, sum_at(volume, z, y, x)),
+        place_of(volume, sum_at(volume, z, y + to_next, x)),
+        place_of(volume, sum_at(volume, z, y + 2 * to_next, x)),
+        place_of(volume, sum_at(volume, z, y + 3 * to_next, x)),
+    )
+
+
+@inlined
+def _bring_together(volume: Voxels, first: tuple[int, int, int], to_next: tuple[int, int], block: Array) -> None:
+    """Copy 64 voxels, from the first on, out of the bricks that they lie in."""
+    z, y, x = first
+    for i in range(4):
+        for j in range(4):
+            for k in range(4):
+                at = np.uint64(16 * i + 4 * j + k)
+                block[at] = voxel(volume, z + i * to_next[0], y + j * to_next[1], x + k)
 
 
 @inlined
 def _cubic_clamped(
-    volume: Array, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
+    volume: Voxels, at: tuple[int, int, int], move: tuple[int, int, int], first: int, stop: int, line: Array
 ) -> None:
     """Sample steps first to stop, the outermost voxels standing in for those that are not there."""
-    scale = 2.0**-WEIGHT_PLACES
+    shape, scale = shape_of(volume), 2.0**-WEIGHT_PLACES
     for n in range(first, stop):
-        z = clamped(at[0] + n * move[0], volume.shape[0])
-        y = clamped(at[1] + n * move[1], volume.shape[1])
-        x = clamped(at[2] + n * move[2], volume.shape[2])
+        z = clamped(at[0] + n * move[0], shape[0])
+        y = clamped(at[1] + n * move[1], shape[1])
+        x = clamped(at[2] + n * move[2], shape[2])
         near = z >> BINARY_PLACES
         weights = _weights(weight_of(z) * scale)
         slices = (near - 1, near, near + 1, near + 2)
@@ -199,14 +284,14 @@ def _cubic_clamped(
 
 @inlined
 def _cubic_line_across_knots(
-    volume: Array,
-    start: tuple[float, float, float],
-    step: Vector,
+    volume: Voxels,
+    start: Vector3,
+    step: Vector3,
     knots: Knots,
     line: Array,
 ) -> None:
     """Do as `cubic_line` where z goes through knots: every sample finds its own slices."""
-    shape = volume.shape
+    shape = shape_of(volume)
     first, stop = columns_inside(shape, (0.0, start[1], start[2]), (0.0, step[1], step[2]), line.size)
     move_y, move_x = fixed(step[1]), fixed(step[2])
     at_y, at_x = fixed(start[1] + first * step[1]), fixed(start[2] + first * step[2])
@@ -224,28 +309,28 @@ def _cubic_line_across_knots(
 
 @inlined
 def _cubic_at(
-    volume: Array,
+    volume: Voxels,
     slices: tuple[int, int, int, int],
     weights: tuple[float, float, float, float],
     y: int,
     x: int,
 ) -> float:
     """Weigh the voxels of four slices about fixed-point (y, x), every index cut to the volume; no weight, no read."""
-    scale = 2.0**-WEIGHT_PLACES
+    shape, scale = shape_of(volume), 2.0**-WEIGHT_PLACES
     across, along = _weights(weight_of(y) * scale), _weights(weight_of(x) * scale)
     near_y, near_x = (y >> BINARY_PLACES) - 1, (x >> BINARY_PLACES) - 1
     total = 0.0
     for i in range(4):
         if weights[i] == 0.0:
             continue
-        plane = volume[max(0, min(volume.shape[0] - 1, slices[i]))]
+        z = max(0, min(shape[0] - 1, slices[i]))
         for j in range(4):
             if across[j] == 0.0:
                 continue
-            row = plane[max(0, min(volume.shape[1] - 1, near_y + j))]
+            row = max(0, min(shape[1] - 1, near_y + j))
             for k in range(4):
                 if along[k] != 0.0:
-                    value = row[max(0, min(volume.shape[2] - 1, near_x + k))]
+                    value = voxel(volume, z, row, max(0, min(shape[2] - 1, near_x + k)))
                     total += weights[i] * across[j] * along[k] * np.float64(value)
     return total
 

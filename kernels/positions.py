@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .arguments import Array, Vector
-from .jit import inlined
+from .jit import always_inlined, inlined
+from .memory import uncounted
 
 # A voxel reaches half a voxel around its centre; the rest forgives rounding of affines.
 BORDER = 0.5 + 1e-6
@@ -22,6 +23,9 @@ HALF_WEIGHT = 1 << (BINARY_PLACES - WEIGHT_PLACES - 1)
 # With 32 binary places, 2**24 voxels leave 64 bits room for every sum and multiple made below.
 LARGEST_AXIS = 1 << 24
 ONE_VOXEL = 1 << BINARY_PLACES
+
+
+Vector3 = tuple[float, float, float]
 
 
 class Rows(NamedTuple):
@@ -43,22 +47,34 @@ class Knots(NamedTuple):
     """How far a slice counts beyond its position where its neighbour is missing."""
 
 
-@inlined
-def row_start(rows: Rows, row: int, sample: int) -> tuple[float, float, float]:
+@always_inlined
+def uncounted_rows(rows: Rows) -> Rows:
+    """Give rows to read in a kernel: see `memory.uncounted`."""
+    return Rows(uncounted(rows.starts), uncounted(rows.steps), uncounted(rows.through))
+
+
+@always_inlined
+def uncounted_knots(knots: Knots) -> Knots:
+    """Do so with the places of slices."""
+    return Knots(uncounted(knots.positions), knots.gap, knots.reach)
+
+
+@always_inlined
+def row_start(rows: Rows, row: int, sample: int) -> Vector3:
     """Give the position of the first pixel of a row, some samples deep."""
-    start, through = rows.starts[row], rows.through[min(row, len(rows.through) - 1)]
+    which = min(row, len(rows.through) - 1)
     return (
-        start[0] + sample * through[0],
-        start[1] + sample * through[1],
-        start[2] + sample * through[2],
+        rows.starts[row, 0] + sample * rows.through[which, 0],
+        rows.starts[row, 1] + sample * rows.through[which, 1],
+        rows.starts[row, 2] + sample * rows.through[which, 2],
     )
 
 
-@inlined
-def row_step(rows: Rows, row: int) -> Vector:
+@always_inlined
+def row_step(rows: Rows, row: int) -> Vector3:
     """Give the way from a pixel of a row to the next."""
-    step: Vector = rows.steps[min(row, len(rows.steps) - 1)]
-    return step
+    which = min(row, len(rows.steps) - 1)
+    return rows.steps[which, 0], rows.steps[which, 1], rows.steps[which, 2]
 
 
 @inlined

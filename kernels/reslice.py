@@ -9,19 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InvalidArgument
-from .arguments import STORED, Array, Dtypes, check_array, finite_vector, forbid_overlap, prepare_out
+from .arguments import Array, Dtypes, finite_vector, forbid_overlap, prepare_out
 from .jit import kernel
 from .line import CUBIC, NEAREST, TRILINEAR, nearest_line, smooth_line
-from .positions import BORDER, LARGEST_AXIS, Knots, Rows, row_start, row_step
+from .memory import uncounted
+from .positions import BORDER, LARGEST_AXIS, Knots, Rows, row_start, row_step, uncounted_knots, uncounted_rows
+from .voxels import Voxels, uncounted_voxels, voxels_of_array
 
 Interpolation = Literal["trilinear", "nearest", "cubic"]
 HOW = {"nearest": NEAREST, "trilinear": TRILINEAR, "cubic": CUBIC}
 
+_NO_STEP = np.zeros((1, 3))
 FLOATS: Dtypes = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 def reslice(
-    volume: Array,
+    volume: Array | Voxels,
     origin: ArrayLike,
     row_step: ArrayLike,
     column_step: ArrayLike,
@@ -35,7 +38,7 @@ def reslice(
 ) -> Array:
     """Sample `volume` on a plane: pixel (r, c) lies at voxel index `origin + r * row_step + c * column_step`.
 
-    `volume` is (z, y, x), int8 to uint32, float32 or float64. The three vectors are (z, y, x) in voxels, with
+    `volume` is (z, y, x), int8 to uint32, float32 or float64, or such voxels in bricks. The three vectors are (z, y, x) in voxels, with
     voxel centres at integers; up to half a voxel beyond the outermost centres the edge voxels are used, and
     what lies further out is `background`. The result has `shape` (rows, columns), or is `out`: float32 for
     trilinear and cubic (`out` may be float64, for 32-bit integers and float64), the volume's dtype for nearest (ties
@@ -48,11 +51,36 @@ def reslice(
     Raises `InvalidArgument` for what cannot be used, NaN and infinite vectors included.
     """
     voxels = check_volume(volume)
-    knots = prepare_knots(slice_knots, gap, voxels.shape[0])
+    check_interpolation(interpolation)
+    kind = voxels.flat.dtype if interpolation == "nearest" else np.dtype(np.float32)
+    pixels = prepare_pixels(out, shape, kind, voxels)
+    rows = plane_rows(origin, row_step, column_step, (0, 0, 0), len(pixels))
+    options: dict[str, Any] = {"interpolation": interpolation, "background": background}
+    return reslice_rows(voxels, rows.starts, rows.steps, pixels, slice_knots=slice_knots, gap=gap, **options)
+
+
+def reslice_rows(
+    volume: Array | Voxels,
+    starts: Array,
+    steps: Array,
+    out: Array,
+    *,
+    interpolation: Interpolation = "trilinear",
+    background: float = 0.0,
+    slice_knots: ArrayLike | None = None,
+    gap: float = math.inf,
+) -> Array:
+    """Sample rows that lie anywhere: pixel (r, c) lies at voxel index `starts[r] + c * steps[r]`.
+
+    The two are float64 (rows, 3) in z, y, x, the second perhaps (1, 3) for all rows. The rest is as in `reslice`, and
+    `out` is given back.
+    """
+    voxels = check_volume(volume)
+    knots = prepare_knots(slice_knots, gap, voxels.z.size)
     check_interpolation(interpolation)
     is_nearest = interpolation == "nearest"
-    pixels = prepare_pixels(out, shape, voxels.dtype if is_nearest else np.dtype(np.float32), voxels)
-    rows = plane_rows(origin, row_step, column_step, (0, 0, 0), len(pixels))
+    pixels = prepare_pixels(out, None, voxels.flat.dtype if is_nearest else np.dtype(np.float32), voxels)
+    rows = check_rows(starts, steps, _NO_STEP, len(pixels))
     _check_background(background, pixels.dtype)
     if is_nearest:
         _nearest_rows(voxels, rows, knots, pixels.dtype.type(background), pixels)
@@ -61,11 +89,12 @@ def reslice(
     return pixels
 
 
-def check_volume(volume: Array) -> Array:
-    """Give a read-only view of `volume`, proven fit for the kernels; raises `InvalidArgument` otherwise."""
-    voxels = check_array("volume", volume, STORED, 3)
-    if max(voxels.shape) >= LARGEST_AXIS:
-        raise InvalidArgument(f"volume has shape {voxels.shape}: cut it below {LARGEST_AXIS} voxels along each axis")
+def check_volume(volume: Array | Voxels) -> Voxels:
+    """Give voxels proven fit for the kernels, without a copy; raises `InvalidArgument` otherwise."""
+    voxels = volume if isinstance(volume, Voxels) else voxels_of_array(volume)
+    if max(places.size for places in (voxels.z, voxels.y, voxels.x)) >= LARGEST_AXIS:
+        shape = (voxels.z.size, voxels.y.size, voxels.x.size)
+        raise InvalidArgument(f"volume has shape {shape}: cut it below {LARGEST_AXIS} voxels along each axis")
     return voxels
 
 
@@ -81,7 +110,16 @@ def plane_rows(
     return Rows(starts, right[np.newaxis], deeper[np.newaxis])
 
 
-def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Array) -> Array:
+def check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows:
+    """Give rows ready for a kernel; raises `InvalidArgument` unless they are as many as `count`, float64."""
+    for name, vectors in (("starts", starts), ("steps", steps), ("through", through)):
+        fits = vectors.dtype == np.float64 and vectors.ndim == 2 and vectors.shape[1] == 3
+        if not (fits and vectors.flags.c_contiguous and len(vectors) in (count, 1 if name != "starts" else count)):
+            raise InvalidArgument(f"{name} is {vectors.dtype} {vectors.shape}: pass float64 ({count}, 3), C-contiguous")
+    return Rows(starts, steps, through)
+
+
+def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.dtype[Any], volume: Voxels) -> Array:
     """Give the array to write: `out` where given, else a new one; where float32 is wanted float64 will do.
 
     Raises `InvalidArgument` otherwise.
@@ -93,7 +131,7 @@ def prepare_pixels(out: Array | None, shape: tuple[int, int] | None, dtype: np.d
     if len(shape) != 2 or min(shape) < 0:
         raise InvalidArgument(f"shape is {shape}: pass (rows, columns)")
     pixels = prepare_out(out, tuple(shape), dtype, FLOATS if dtype == np.float32 else frozenset())
-    forbid_overlap(pixels, volume)
+    forbid_overlap(pixels, volume.flat)
     return pixels
 
 
@@ -129,16 +167,20 @@ def _check_background(background: float, dtype: np.dtype[Any]) -> None:
 
 
 @kernel
-def _smooth_rows(volume: Array, rows: Rows, knots: Knots, how: int, background: Any, pixels: Array) -> None:
-    for row in range(pixels.shape[0]):
-        line = pixels[row]
+def _smooth_rows(volume: Voxels, rows: Rows, knots: Knots, how: int, background: Any, pixels: Array) -> None:
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    picture = uncounted(pixels)
+    for row in range(picture.shape[0]):
+        line = picture[row]
         line[:] = background
         smooth_line(how, volume, row_start(rows, row, 0), row_step(rows, row), knots, line)
 
 
 @kernel
-def _nearest_rows(volume: Array, rows: Rows, knots: Knots, background: Any, pixels: Array) -> None:
-    for row in range(pixels.shape[0]):
-        line = pixels[row]
+def _nearest_rows(volume: Voxels, rows: Rows, knots: Knots, background: Any, pixels: Array) -> None:
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    picture = uncounted(pixels)
+    for row in range(picture.shape[0]):
+        line = picture[row]
         line[:] = background
         nearest_line(volume, row_start(rows, row, 0), row_step(rows, row), knots, line)

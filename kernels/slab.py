@@ -17,16 +17,19 @@ from ..errors import InvalidArgument
 from .arguments import Array, Vector, finite_vector
 from .jit import inlined, kernel
 from .line import NEAREST, nearest_line, smooth_line
-from .positions import Knots, Rows, row_start, row_step
+from .memory import uncounted
+from .positions import Knots, Rows, row_start, row_step, uncounted_knots, uncounted_rows
 from .reslice import (
     HOW,
     Interpolation,
     check_interpolation,
+    check_rows,
     check_volume,
     plane_rows,
     prepare_knots,
     prepare_pixels,
 )
+from .voxels import Voxels, uncounted_voxels
 
 Projection = Literal["max", "min", "mean"]
 
@@ -35,7 +38,7 @@ MODES = {"max": MAXIMUM, "min": MINIMUM, "mean": MEAN}
 
 
 def project_slab(
-    volume: Array,
+    volume: Array | Voxels,
     origin: ArrayLike,
     row_step: ArrayLike,
     column_step: ArrayLike,
@@ -50,13 +53,14 @@ def project_slab(
 
     Planes and volume are those of `reslice`; result and `options` are those of `project_rows`.
     """
-    pixels = prepare_pixels(out, shape, np.dtype(np.float32), volume)
+    voxels = check_volume(volume)
+    pixels = prepare_pixels(out, shape, np.dtype(np.float32), voxels)
     rows = plane_rows(origin, row_step, column_step, sample_step, len(pixels))
-    return project_rows(volume, *rows, samples, pixels, **options)
+    return project_rows(voxels, *rows, samples, pixels, **options)
 
 
 def project_rows(
-    volume: Array,
+    volume: Array | Voxels,
     starts: Array,
     steps: Array,
     through: Array,
@@ -79,7 +83,7 @@ def project_rows(
     Raises `InvalidArgument` for what cannot be used.
     """
     voxels = check_volume(volume)
-    knots = prepare_knots(slice_knots, gap, voxels.shape[0])
+    knots = prepare_knots(slice_knots, gap, voxels.z.size)
     pixels = prepare_pixels(out, None, np.dtype(np.float32), voxels)
     check_interpolation(interpolation)
     if mode not in MODES:
@@ -87,8 +91,9 @@ def project_rows(
     if not isinstance(samples, int | np.integer) or samples < 1:
         raise InvalidArgument(f"samples is {samples!r}: pass a whole number, at least 1")
     shares = _check_weights(weights, int(samples), mode)
-    rows = _check_rows(starts, steps, through, len(pixels))
-    _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], pixels.dtype.type(background), pixels)
+    rows = check_rows(starts, steps, through, len(pixels))
+    scratch, beyond = np.empty((2, pixels.shape[1]), pixels.dtype), pixels.dtype.type(background)
+    _project(voxels, rows, shares, knots, MODES[mode], HOW[interpolation], beyond, scratch, pixels)
     return pixels
 
 
@@ -101,37 +106,32 @@ def _check_weights(weights: ArrayLike | None, samples: int, mode: str) -> Vector
     return shares
 
 
-def _check_rows(starts: Array, steps: Array, through: Array, count: int) -> Rows:
-    for name, vectors in (("starts", starts), ("steps", steps), ("through", through)):
-        fits = vectors.dtype == np.float64 and vectors.ndim == 2 and vectors.shape[1] == 3
-        if not (fits and vectors.flags.c_contiguous and len(vectors) in (count, 1 if name != "starts" else count)):
-            raise InvalidArgument(f"{name} is {vectors.dtype} {vectors.shape}: pass float64 ({count}, 3), C-contiguous")
-    return Rows(starts, steps, through)
-
-
 @kernel
 def _project(
-    volume: Array,
+    volume: Voxels,
     rows: Rows,
     weights: Vector,
     knots: Knots,
     mode: int,
     how: int,
     background: Any,
+    scratch: Array,
     pixels: Array,
 ) -> None:
-    line, totals = np.empty_like(pixels[:1].reshape(-1)), np.empty_like(pixels[:1].reshape(-1))
-    for row in range(pixels.shape[0]):
-        combined = pixels[row]
+    volume, rows, knots = uncounted_voxels(volume), uncounted_rows(rows), uncounted_knots(knots)
+    line, totals = uncounted(scratch)[0], uncounted(scratch)[1]
+    picture, shares = uncounted(pixels), uncounted(weights)
+    for row in range(picture.shape[0]):
+        combined = picture[row]
         totals[:] = 0.0
         combined[:] = 0.0 if mode == MEAN else (-np.inf if mode == MAXIMUM else np.inf)
-        for s in range(weights.size):
+        for s in range(shares.size):
             line[:] = np.nan
             if how == NEAREST:
                 nearest_line(volume, row_start(rows, row, s), row_step(rows, row), knots, line)
             else:
                 smooth_line(how, volume, row_start(rows, row, s), row_step(rows, row), knots, line)
-            _combine(mode, line.dtype.type(weights[s]), line, combined, totals)
+            _combine(mode, line.dtype.type(shares[s]), line, combined, totals)
         _finish(mode, totals, background, combined)
 
 

@@ -7,17 +7,19 @@ that all requests share, and from there copied into the box, or straight into it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Damaged, FilmlessError, InvalidArgument
 from ..kernels import blosc
-from ..kernels.bricks import EMPTY, UNWANTED, gather_bricks
+from ..kernels.bricks import UNWANTED, gather_bricks, list_cells, place_blocks, place_bricks
+from ..kernels.voxels import MOST_BRICKS, Voxels, voxels_of_bricks
 from . import bricks, foresight, pool
 from .bricks import BrickCache
 from .codec import OPEN, LevelCodec
@@ -133,6 +135,59 @@ class StoredVolume:
                 self._foresee(start, stop)
         return out
 
+    @contextmanager
+    def hold_voxels(
+        self, start: tuple[int, int, int], stop: tuple[int, int, int], wanted: NDArray[np.bool_] | None = None
+    ) -> Iterator[Voxels | None]:
+        """Give the voxels from `start` up to `stop`, (z, y, x), where the cache holds them: nothing is copied.
+
+        They may be read as long as the context lasts. None where they do not go through the cache, because they are
+        too many or nothing names them, or where blocks are no bricks: `read_box` reads those. `wanted` and errors are
+        those of `read_box`.
+        """
+        cache, brick = bricks.shared(), self._brick
+        if self._array.identity is None or brick is None or not all(a < b for a, b in zip(start, stop, strict=True)):
+            yield None
+            return
+        z_shards = self._shards_touched(start, stop)
+        parts = [self._touched(z_shard, start, stop, wanted) for z_shard in z_shards]
+        places = [self._wanted_blocks(part, start, stop) for part in parts]
+        if not cache.takes(sum(int((some >= 0).sum()) for some in places)):
+            yield None
+            return
+        with ExitStack() as leases:
+            jobs = zip(parts, places, strict=True)
+            slots = pool.run_all(lambda job: leases.enter_context(self._leased(*job, cache)), list(jobs))
+            held = None
+            if all(some is not None for some in slots):
+                held = self._voxels_in(cache, parts, slots, brick, start, stop)
+                self._foresee(start, stop)
+            yield held
+
+    def _voxels_in(
+        self,
+        cache: BrickCache,
+        parts: list[_Touched],
+        slots: list[Any],
+        brick: tuple[int, int, int],
+        start: tuple[int, int, int],
+        stop: tuple[int, int, int],
+    ) -> Voxels | None:
+        """Say where in the cache the voxels of a box are; None for too many bricks."""
+        lowest = [a // k for a, k in zip(start, self.chunk_shape, strict=True)]
+        z, y, x = ((b - 1) // k + 1 - a for a, b, k in zip(lowest, stop, self.chunk_shape, strict=True))
+        blocks = self.chunk_shape[0] // brick[0]
+        if z * blocks * y * x > MOST_BRICKS:
+            return None
+        items = bricks.SLOT_BYTES // self.dtype.itemsize
+        firsts = np.full((z, blocks, y, x), cache.zeros * items, np.int64)
+        for part, some in zip(parts, slots, strict=True):
+            place_bricks(part.cells, (lowest[0], lowest[1], lowest[2]), some, cache.zeros, items, firsts)
+        first = start[0] // brick[0] - lowest[0] * blocks
+        flat = cache.memory.reshape(-1).view(self.dtype)
+        flat.flags.writeable = False
+        return voxels_of_bricks(flat, firsts.reshape(-1, y, x)[first:], brick, start, stop)
+
     def _read(
         self,
         start: tuple[int, int, int],
@@ -163,13 +218,9 @@ class StoredVolume:
         lowest = [a // k for a, k in zip(start, self.chunk_shape, strict=True)]
         first, last = list(lowest), [(b - 1) // k + 1 for b, k in zip(stop, self.chunk_shape, strict=True)]
         first[0], last[0] = max(first[0], z_shard * in_shard), min(last[0], (z_shard + 1) * in_shard)
-        cells = np.stack(
-            np.meshgrid(*(np.arange(a, b) for a, b in zip(first, last, strict=True)), indexing="ij"), axis=-1
-        ).reshape(-1, 3)
-        if wanted is not None:
-            cells = cells[wanted[tuple((cells - lowest).T)]]
         grid = shard.index[self._t % level.shard[0], self._c]
-        ranges = np.ascontiguousarray(grid[cells[:, 0] - z_shard * in_shard, cells[:, 1], cells[:, 2]])
+        ends = (first[0], first[1], first[2]), (last[0], last[1], last[2]), (lowest[0], lowest[1], lowest[2])
+        cells, ranges = list_cells(grid, z_shard * in_shard, *ends, wanted)
         return _Touched(shard, cells, cells * np.array(self.chunk_shape) - np.array(start), ranges)
 
     def _read_parts(
@@ -206,29 +257,32 @@ class StoredVolume:
 
     def _wanted_blocks(self, part: _Touched, start: tuple[int, int, int], stop: tuple[int, int, int]) -> bricks.Slots:
         """Give the places in the volume's table of the blocks that hold slices of the box, (chunks, blocks)."""
-        chunk_bytes, block_bytes = self._chunk_bytes, self._block_bytes
-        depth, slice_bytes = self.chunk_shape[0], chunk_bytes // self.chunk_shape[0]
-        z = part.cells[:, 0] * depth
-        first = np.maximum(start[0] - z, 0) * slice_bytes // block_bytes
-        last = -(-np.minimum(stop[0] - z, depth) * slice_bytes // block_bytes)
-        if self._array.codec.decodes_whole_chunks:
-            first, last = np.zeros_like(first), np.full_like(last, -(-chunk_bytes // block_bytes))
-        grid = [-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True)]
-        flat = (part.cells[:, 0] * grid[1] + part.cells[:, 1]) * grid[2] + part.cells[:, 2]
-        places = bricks.wanted_places(flat, -(-chunk_bytes // block_bytes), first, last)
-        places[part.is_empty] = EMPTY
+        chunk_bytes, block_bytes, depth = self._chunk_bytes, self._block_bytes, self.chunk_shape[0]
+        places = np.empty((len(part.cells), -(-chunk_bytes // block_bytes)), np.int64)
+        z, y, x = (-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True))
+        slices = start[0], stop[0], int(self._array.codec.decodes_whole_chunks)
+        bytes_of = block_bytes, chunk_bytes // depth
+        place_blocks(part.cells, part.is_empty, (z, y, x), depth, bytes_of, slices, places)
         return places
 
     def _read_cached(self, part: _Touched, places: bricks.Slots, out: NDArray[np.generic], cache: BrickCache) -> None:
         """Copy chunks from the cache into the box, after decoding what it lacks into it."""
-        blocks = places.shape[1]
-        chunks = -(-np.array(self.shape) // np.array(self.chunk_shape))
-        table = cache.table((self._array.identity, self._t, self._c), int(np.prod(chunks)) * blocks)
+        with self._leased(part, places, cache) as slots:
+            if slots is None:
+                self._decode(part, part.shard.gather(part.ranges), out)
+            else:
+                self._gather_bricks(part, slots, cache, out)
+
+    @contextmanager
+    def _leased(self, part: _Touched, places: bricks.Slots, cache: BrickCache) -> Iterator[bricks.Slots | None]:
+        """Give the slots of blocks, after decoding what the cache lacks into it; None where it has no room for them."""
+        chunks = math.prod(-(-n // k) for n, k in zip(self.shape, self.chunk_shape, strict=True))
+        table = cache.table((self._array.identity, self._t, self._c), chunks * places.shape[1])
         is_wanted = places >= 0
         wanted = places[is_wanted]
         with cache.lease(table, wanted, may_wait=not pool.is_worker()) as lease:
             if lease is None:
-                self._decode(part, part.shard.gather(part.ranges), out)
+                yield None
                 return
             slots = places.copy()
             if lease.is_missing.any():
@@ -236,10 +290,10 @@ class StoredVolume:
                 self._fill(part, slots, cache)
             cache.fill(lease)
             if not cache.wait(table, wanted, lease):
-                self._decode(part, part.shard.gather(part.ranges), out)
+                yield None
                 return
             slots[is_wanted] = lease.slots
-            self._gather_bricks(part, slots, cache, out)
+            yield slots
 
     def _fill(self, part: _Touched, slots: bricks.Slots, cache: BrickCache) -> None:
         """Decode blocks into their slots; what came harmed over a network is brought once more."""
@@ -272,6 +326,13 @@ class StoredVolume:
     @property
     def _block_bytes(self) -> int:
         return self._array.level.block_bytes(self.dtype.itemsize)
+
+    @property
+    def _brick(self) -> tuple[int, int, int] | None:
+        """Voxels (z, y, x) of a block, or None where blocks are no runs of whole slices, all alike."""
+        z, y, x = self.chunk_shape
+        depth, rest = divmod(z * self._block_bytes, self._chunk_bytes)
+        return (depth, y, x) if rest == 0 and z % depth == 0 else None
 
     def _decode(self, part: _Touched, gathered: tuple[Bytes, Ranges], out: NDArray[np.generic]) -> None:
         """Decode chunks straight into a box."""

@@ -63,8 +63,12 @@ class BrickCache:
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
         count = max(budget_bytes // SLOT_BYTES, 0)
-        self.arena: NDArray[np.uint8] = np.empty((count, SLOT_BYTES), np.uint8)
-        """Untouched pages of it cost nothing."""
+        self.memory: NDArray[np.uint8] = np.empty((count + 2, SLOT_BYTES), np.uint8)
+        """The slots, one of zeros, and one that is read over, never used. Untouched pages of it cost nothing."""
+        self.arena = self.memory[:count]
+        self.zeros = count
+        """The slot that stands for blocks that are not stored."""
+        self.memory[count] = 0
         self.hits = self.misses = self.evictions = 0
         """Blocks, since the beginning."""
         self._changed = threading.Condition()
@@ -252,12 +256,3 @@ def _have_frames(
     pool.run_all(fill, np.flatnonzero((by_frame >= 0).any(axis=1)).tolist())
     bricks.fill(lease)
     return bricks.wait(table, places, lease)
-
-
-def wanted_places(
-    cells_flat: NDArray[np.int64], blocks: int, first: NDArray[np.int64], last: NDArray[np.int64]
-) -> Slots:
-    """Give (chunks, blocks) places in a table: those of blocks `first` to `last` of each chunk, else `UNWANTED`."""
-    numbers = np.arange(blocks)
-    is_wanted = (numbers >= first[:, None]) & (numbers < last[:, None])
-    return np.where(is_wanted, cells_flat[:, None] * blocks + numbers, UNWANTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
-from ...kernels.reslice import reslice
+from ...kernels.reslice import reslice_rows
 from ...kernels.slab import project_rows
+from ...kernels.voxels import Voxels, voxels_of_array
 from ...storage import pool
 from ..geometry import FloatArray
 from ..volume import Level, Values, Volume
@@ -127,19 +129,25 @@ class Work:
 
 
 def _sampled(work: Work, sampling: Sampling) -> tuple[NDArray[Any], Display]:
-    """Sample in one go where the voxels about the samples fit in memory, else half by half."""
+    """Sample voxels where they lie, or a box of them, half by half where that is large."""
     volume, level, reach = work.volume, work.level, work.cut.reach
     start, stop = sampling.touched_box(level.shape, reach)
-    voxels = math.prod(max(last - first, 0) for first, last in zip(start, stop, strict=True))
-    axis = 0 if sampling.rows >= sampling.columns or sampling.down is None else 1
-    if voxels * level.dtype.itemsize > BOX_BYTES and (sampling.rows, sampling.columns)[axis] > _LEAST_SIDE:
-        halves = pool.run_all(lambda half: _sampled(work, half), [sampling.half(axis, 0), sampling.half(axis, 1)])
-        return np.concatenate([values for values, _ in halves], axis), halves[0][1]
     slope, intercept = volume.rescale[min(start[0], volume.shape[0] - 1)].tolist()
     display = Display(work.window, slope, intercept, work.invert)
-    if voxels == 0:
+    box = [max(last - first, 0) for first, last in zip(start, stop, strict=True)]
+    if 0 in box:
         return np.full((sampling.rows, sampling.columns), math.nan, np.float32), display
     wanted = sampling.touched_chunks(level.chunk_shape, start, stop, reach)
+    moved = sampling.moved(np.array(start, np.float64))
+    view = _view_of_voxels(box, moved)
+    if view is None and _shows_as_stored(work, display):
+        with level.array.hold_voxels(start, stop, wanted) as voxels:
+            if voxels is not None:
+                return _interpolated(voxels, moved, work, display), display
+    axis = 0 if sampling.rows >= sampling.columns or sampling.down is None else 1
+    if math.prod(box) * level.dtype.itemsize > BOX_BYTES and (sampling.rows, sampling.columns)[axis] > _LEAST_SIDE:
+        halves = pool.run_all(lambda half: _sampled(work, half), [sampling.half(axis, 0), sampling.half(axis, 1)])
+        return np.concatenate([values for values, _ in halves], axis), halves[0][1]
     values = level.array.read_box(start, stop, wanted)
     values = values.astype(stored_dtype(values.dtype), copy=False)
     if work.is_in_slice or volume.is_rescale_even:
@@ -147,7 +155,20 @@ def _sampled(work: Work, sampling: Sampling) -> tuple[NDArray[Any], Display]:
     else:
         values = _in_modality_units(values, volume.rescale[start[0] : stop[0]])
         display = Display(work.window, invert=work.invert)
-    return _interpolated(values, sampling.moved(np.array(start, np.float64)), work, display), display
+    if view is not None:
+        exact: NDArray[Any] = values[view.key]
+        return (exact.T if view.is_transposed else exact), display
+    if _is_of_voxels(work.cut, moved):
+        values = _roomy(values, display.black)
+    return _interpolated(voxels_of_array(values), moved, work, display), display
+
+
+def _shows_as_stored(work: Work, display: Display) -> bool:
+    """Whether stored values are sampled as they are: one rescale, a type that kernels know, padding that is black."""
+    volume, dtype = work.volume, work.level.dtype
+    is_even = work.is_in_slice or volume.is_rescale_even
+    is_padding_black = volume.padding_value is None or display.is_black(volume.padding_value)
+    return is_even and is_padding_black and stored_dtype(dtype) == dtype and _has_room(dtype, display.black)
 
 
 def without_padding(values: NDArray[Any], padding: Padding, display: Display) -> NDArray[Any]:
@@ -178,56 +199,55 @@ def _in_modality_units(values: Values, rescale: FloatArray) -> NDArray[np.float3
     return scaled
 
 
+def _has_room(dtype: np.dtype[np.generic], number: float) -> bool:
+    """Whether a type can hold `number`, rounded."""
+    return dtype.kind == "f" or np.can_cast(np.min_scalar_type(round(number)), dtype)
+
+
 def _roomy(values: Values, number: float) -> Values:
     """Give values in a type that can hold `number` too."""
-    if np.can_cast(np.min_scalar_type(round(number)), values.dtype) or values.dtype.kind == "f":
+    if _has_room(values.dtype, number):
         return values
     return values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
 
 
-def _interpolated(values: Values, sampling: Sampling, work: Work, display: Display) -> NDArray[Any]:
-    """Sample a box by its own coordinates: by slicing where pixels are voxels, by kernels elsewhere."""
-    cut = work.cut
-    exact = _on_voxels(values, sampling)
-    if exact is not None:
-        return exact
+def _is_of_voxels(cut: Cut, sampling: Sampling) -> bool:
+    """Whether each pixel is the nearest voxel, unmixed."""
+    return cut.interpolation == "nearest" and sampling.samples == 1 and sampling.down is not None
+
+
+def _interpolated(voxels: Voxels, sampling: Sampling, work: Work, display: Display) -> NDArray[Any]:
+    """Sample a box by its own coordinates."""
+    cut, dtype = work.cut, voxels.flat.dtype
+    is_of_voxels = _is_of_voxels(cut, sampling)
+    is_rounded = is_of_voxels and dtype.kind != "f"
+    picture = np.empty((sampling.rows, sampling.columns), dtype if is_of_voxels else np.float32)
     options: dict[str, Any] = {"slice_knots": sampling.knots_mm, "gap": sampling.gap_mm}
-    if cut.interpolation == "nearest" and sampling.samples == 1 and sampling.down is not None:
-        return _nearest(values, sampling, sampling.down, display, options)
-    options |= {"background": math.nan, "interpolation": cut.interpolation}
+    options["background"] = float(round(display.black)) if is_rounded else math.nan
+    options["interpolation"] = cut.interpolation
     mode = "mean" if cut.mode == "weighted" else cut.mode
-    picture = np.empty((sampling.rows, sampling.columns), np.float32)
 
     def draw(run: tuple[int, int]) -> None:
         part, out = sampling.part(*run), picture[run[0] : run[1]]
         if sampling.samples > 1 or sampling.down is None:
             rows = (part.starts, part.right, part.step, part.samples)
-            project_rows(values, *rows, out, mode=mode, weights=work.weights, **options)
+            project_rows(voxels, *rows, out, mode=mode, weights=work.weights, **options)
         else:
-            reslice(values, part.starts[0], sampling.down, part.right[0], out=out, **options)
+            reslice_rows(voxels, part.starts, part.right, out, **options)
 
     pool.run_all(draw, pool.split(sampling.rows, _ROWS_A_TASK))
     return picture
 
 
-def _nearest(
-    values: Values, sampling: Sampling, down: FloatArray, display: Display, options: dict[str, Any]
-) -> NDArray[Any]:
-    """Give nearest voxels, in the stored type or one that has room for a value that shows black."""
-    box = _roomy(values, display.black)
-    picture = np.empty((sampling.rows, sampling.columns), box.dtype)
-    background = math.nan if box.dtype.kind == "f" else float(round(display.black))
+@dataclass(frozen=True)
+class _View:
+    """A picture whose pixels are voxels of a box: a part of one of its planes."""
 
-    def draw(run: tuple[int, int]) -> None:
-        first, out = sampling.starts[run[0]], picture[run[0] : run[1]]
-        how: dict[str, Any] = {"interpolation": "nearest", "background": background, **options}
-        reslice(box, first, down, sampling.right[0], out=out, **how)
-
-    pool.run_all(draw, pool.split(sampling.rows, _ROWS_A_TASK))
-    return picture
+    key: tuple[int | slice, ...]
+    is_transposed: bool
 
 
-def _on_voxels(values: Values, sampling: Sampling) -> NDArray[Any] | None:
+def _view_of_voxels(box: Sequence[int], sampling: Sampling) -> _View | None:
     """Give the picture as a view of the box where each pixel is a voxel of it, else None."""
     if sampling.samples > 1 or sampling.down is None or sampling.knots_mm is not None:
         return None
@@ -236,14 +256,13 @@ def _on_voxels(values: Values, sampling: Sampling) -> NDArray[Any] | None:
         return None
     first: list[float] = sampling.starts[0].tolist()
     last: list[float] = (sampling.starts[-1] + (sampling.columns - 1) * sampling.right[0]).tolist()
-    ends = zip(first, last, values.shape, strict=True)
+    ends = zip(first, last, box, strict=True)
     if not all(a == round(a) and min(a, b) >= 0 and max(a, b) < size for a, b, size in ends):
         return None
     key: list[int | slice] = [int(place) for place in first]
     key[down_axis] = _run(key[down_axis], int(sampling.down[down_axis]), sampling.rows)
     key[right_axis] = _run(key[right_axis], int(sampling.right[0][right_axis]), sampling.columns)
-    view: NDArray[Any] = values[tuple(key)]
-    return view if down_axis < right_axis else view.T
+    return _View(tuple(key), down_axis > right_axis)
 
 
 def _unit_axis(step: FloatArray) -> int | None:

@@ -90,25 +90,31 @@ class Sampling:
         level where slices are uneven: how far the outermost slices reach depends on all. It is empty where the
         samples miss the level.
         """
-        low, high = self._ends()
-        # Samples that stay on voxel centres along an axis need no neighbours there.
-        margin = np.where((low == high) & (low == np.rint(low)), 0, reach - 1)
-        first = np.clip(np.floor(low) - margin, 0, shape).astype(np.int64).tolist()
-        last = np.clip(np.ceil(high) + 1 + margin, 0, shape).astype(np.int64).tolist()
+        first, last = [0, 0, 0], [0, 0, 0]
+        for axis, (low, high) in enumerate(zip(*self._ends(), strict=True)):
+            # Samples that stay on voxel centres along an axis need no neighbours there.
+            margin = 0 if low == high == round(low) else reach - 1
+            first[axis] = min(max(math.floor(low) - margin, 0), shape[axis])
+            last[axis] = min(max(math.ceil(high) + 1 + margin, 0), shape[axis])
         if self.knots_mm is not None:
             first[0], last[0] = 0, shape[0]
         return (first[0], first[1], first[2]), (last[0], last[1], last[2])
 
-    def _ends(self) -> tuple[FloatArray, FloatArray]:
-        """Give the least and the largest coordinates of all samples; a float beyond int64 becomes no integer."""
-        starts = self.starts[[0, -1]] if self.down is not None else self.starts
+    def _ends(self) -> tuple[list[float], list[float]]:
+        """Give the least and the largest coordinates of all samples, along each axis, within 1e9."""
         across, deeper = (self.columns - 1) * self.right, (self.samples - 1) * self.step
-        low = starts + np.minimum(across, 0.0) + np.minimum(deeper, 0.0)
-        high = starts + np.maximum(across, 0.0) + np.maximum(deeper, 0.0)
-        if self.down is None:
+        if self.down is not None:
+            moves = list(zip(across[0].tolist(), deeper[0].tolist(), strict=True))
+            starts = list(zip(self.starts[0].tolist(), self.starts[-1].tolist(), strict=True))
+            lows = [min(a, b) + min(c, 0.0) + min(d, 0.0) for (a, b), (c, d) in zip(starts, moves, strict=True)]
+            highs = [max(a, b) + max(c, 0.0) + max(d, 0.0) for (a, b), (c, d) in zip(starts, moves, strict=True)]
+        else:
+            low = self.starts + np.minimum(across, 0.0) + np.minimum(deeper, 0.0)
+            high = self.starts + np.maximum(across, 0.0) + np.maximum(deeper, 0.0)
             inside = np.all((np.abs(low) < 1e9) & (np.abs(high) < 1e9), axis=1)  # the others lie beyond the curve
             low, high = (low[inside], high[inside]) if inside.any() else (low, high)
-        return np.clip(low.min(axis=0), -1e9, 1e9), np.clip(high.max(axis=0), -1e9, 1e9)
+            lows, highs = low.min(axis=0).tolist(), high.max(axis=0).tolist()
+        return [max(-1e9, min(1e9, low)) for low in lows], [max(-1e9, min(1e9, high)) for high in highs]
 
     def touched_chunks(self, chunk: Box, start: Box, stop: Box, reach: int) -> BoolArray | None:
         """Tell for each chunk that the box touches whether a sample needs a voxel of it; None where all are needed.
