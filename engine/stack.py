@@ -128,6 +128,8 @@ class Stack:
             photometric_interpretation=meaning["photometric_interpretation"],
             padding_value=meaning["padding_value"],
             rescale_type=UNIT if suv else meaning["rescale_type"],
+            frame_of_reference=self._published.manifest.attributes.get("FrameOfReferenceUID", ""),
+            series_uid=self._published.manifest.series_instance_uid,
         )
 
     def _levels(self, time: int) -> list[LevelArray]:
@@ -213,6 +215,11 @@ class Stack:
             (row_mm, column_mm),
         )
         return show(frame, look)
+
+    def header(self, index: int) -> tuple[pydicom.Dataset, int]:
+        """Give the header of the instance that a frame is of, and its number within it, from 0."""
+        instance, number = self.record.frames[index % len(self)]
+        return self._header_of(instance), number
 
     @property
     def _is_plain(self) -> bool:
