@@ -95,6 +95,10 @@ def draw_labels(picture: Image, cover: Cover, labels: Sequence[Labels]) -> Image
     pixels = _colored(picture)
     for one in labels:
         for instance, segments in one.within(cover.space):
+            if not instance.is_placed:
+                raise InvalidArgument(
+                    f"labels {instance.uid} do not say where in the patient they are: show a frame that they are of"
+                )
             _lay(pixels, instance.coverages(segments, cover, one.choice.style), one.choice)
     return Image(pixels, picture.icc_profile)
 

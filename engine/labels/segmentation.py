@@ -193,8 +193,13 @@ def _read_segments(header: pydicom.Dataset, kind: str) -> tuple[Segment, ...]:
 
 
 def _segment_of(header: pydicom.Dataset, frame: int) -> int:
+    """Give the number of the segment that a frame is of; 0 in label maps, whose values are numbers."""
+    if header.SegmentationType == LABELMAP:
+        return 0
     item = macro(header, frame, "SegmentIdentificationSequence")
-    return 0 if item is None or header.SegmentationType == LABELMAP else int(item.ReferencedSegmentNumber)
+    if item is None:
+        raise FormatError(f"segmentation {header.get('SOPInstanceUID')}: the segment of frame {frame + 1} is missing")
+    return int(item.ReferencedSegmentNumber)
 
 
 def _sources_of(header: pydicom.Dataset, frame: int) -> tuple[Source, ...]:
