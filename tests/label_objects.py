@@ -15,7 +15,9 @@ TURNED = ((0.8, 0.6, 0.0), (-0.48, 0.64, 0.6))
 """Rows and columns of an oblique series."""
 
 
-def slices(shape=(12, 24, 20), spacing=(2.0, 1.0, 1.5), axes=((1, 0, 0), (0, 1, 0)), origin=(-10.0, 5.0, 30.0), series=1):
+def slices(
+    shape=(12, 24, 20), spacing=(2.0, 1.0, 1.5), axes=((1, 0, 0), (0, 1, 0)), origin=(-10.0, 5.0, 30.0), series=1
+):
     """CT-like slices, black, that lie `spacing` (z, y, x) mm apart along the normal of their rows and columns."""
     normal = np.cross(*axes)
     made = []
@@ -90,5 +92,3 @@ def painted(picture, bare):
     """Where a picture differs from the one without labels."""
     bare = bare.pixels if bare.pixels.ndim == 3 else np.repeat(bare.pixels[..., np.newaxis], 3, axis=-1)
     return (picture.pixels != bare).any(axis=-1)
-
-

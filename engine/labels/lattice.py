@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...errors import FormatError
-from ..geometry import FloatArray, IntArray, Verdict, VolumeGeometry, arrange
+from ..geometry import FloatArray, IntArray, Verdict, VolumeGeometry, arrange, as_triple
 from ..instance import FrameTable
 
 MOST_SLICES = 1 << 16
@@ -29,6 +29,22 @@ class Lattice:
     verdict: Verdict
     frames: IntArray
     """(slices,) numbers of frames, -1 where none is stored."""
+    margin: tuple[int, int] = (0, 0)
+    """Rows and columns, on each side, in which there is nothing."""
+
+    def with_margin(self, margin_mm: float) -> Lattice:
+        """Give the same with nothing around it, so far: what is outside of a segment counts in a mean as well."""
+        z, y, x = (math.ceil(margin_mm / step_mm) + 1 for step_mm in self.geometry.spacing_mm)
+        offsets = self.geometry.slice_offsets_mm
+        step_mm = self.geometry.spacing_mm[0]
+        if offsets is not None:
+            beyond = step_mm * np.arange(1, z + 1)
+            whole = np.concatenate([-beyond[::-1], offsets, offsets[-1] + beyond]) + beyond[-1]
+            offsets = tuple(whole.tolist())
+        back = np.array([z, y, x]) @ self.geometry.steps_mm
+        geometry = replace(self.geometry, origin_mm=as_triple(self.geometry.origin_mm - back), slice_offsets_mm=offsets)
+        frames = np.pad(self.frames, z, constant_values=-1)
+        return Lattice(geometry, self.verdict, frames, (y, x))
 
 
 def lay_frames(table: FrameTable, frames: IntArray, stated_mm: float) -> list[Lattice]:

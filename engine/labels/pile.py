@@ -56,7 +56,8 @@ class Pile:
         counts = np.zeros(shape, np.uint16)
         for number in range(depth.samples):
             counts += self._filled(cover, depth.near_mm + number * depth.step_mm)
-        least = 1 if cover.is_projection else (depth.samples + 1) // 2
+        # Samples beyond the pile, which were left out, count as outside.
+        least = 1.0 if cover.is_projection or cover.slab_mm == 0 else cover.slab_mm / max(depth.step_mm, 1e-9) / 2
         return (counts >= least).astype(np.uint8) * 255
 
     def _filled(self, cover: Cover, behind_mm: float) -> Coverage:

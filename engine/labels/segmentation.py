@@ -108,8 +108,12 @@ class Segmentation:
         only = number if self.kind == LABELMAP else None
         covered = np.zeros((cover.plane.rows, cover.plane.columns), np.uint8)
         for lattice in self._lattices(0 if self.kind == LABELMAP else number):
+            is_mean = cover.slab_mm > 0 and not cover.is_projection
+            if is_mean and cover.slab_mm > 2 * _diagonal_mm(lattice, self.shape):
+                continue  # most of the slab is outside whatever it holds
+            lattice = lattice.with_margin(cover.slab_mm) if is_mean else lattice
             share = self._share(self._sampled(lattice, cover, only))
-            if cover.slab_mm > 0 and not cover.is_projection and self.kind != FRACTIONAL:
+            if is_mean and self.kind != FRACTIONAL:
                 share = np.where(share >= 128, np.uint8(255), np.uint8(0))  # the mode of in and out
             np.maximum(covered, share, out=covered)
         return covered
@@ -119,7 +123,7 @@ class Segmentation:
         return np.asarray(np.minimum(np.rint(scaled), 255.0), np.uint8)
 
     def _sampled(self, lattice: Lattice, cover: Cover, only: int | None) -> NDArray[Any]:
-        level = _FramesLevel(lattice.frames, self.shape, self._frame, only)
+        level = _FramesLevel(lattice, self.shape, self._frame, only)
         volume = Volume([level], [(1, 1, 1)], lattice.geometry, lattice.verdict)
         mode = "max" if cover.is_projection else cover.mode
         cut = Cut(cover.plane, cover.slab_mm, mode, "nearest")
@@ -146,12 +150,13 @@ class Segmentation:
 class _FramesLevel:
     """Frames of one lattice as slices of a volume; where no frame is stored there is nothing."""
 
-    def __init__(self, frames: IntArray, shape: tuple[int, int], read: FrameReader, only: int | None) -> None:
+    def __init__(self, lattice: Lattice, shape: tuple[int, int], read: FrameReader, only: int | None) -> None:
         """`only` is the one label that counts, as 1; None: stored values as they are."""
-        self._frames, self._read, self._only = frames, read, only
-        self.shape: Box = (len(frames), *shape)
-        self.chunk_shape: Box = (1, *shape)
-        stored = frames[frames >= 0]
+        self._lattice, self._read, self._only = lattice, read, only
+        (rows, columns), (y, x) = shape, lattice.margin
+        self.shape: Box = (len(lattice.frames), rows + 2 * y, columns + 2 * x)
+        self.chunk_shape: Box = (1, *self.shape[1:])
+        stored = lattice.frames[lattice.frames >= 0]
         self.dtype = np.dtype(np.uint8) if only is not None else read(int(stored[0])).dtype
 
     def brick_ranges(self) -> None:
@@ -162,11 +167,20 @@ class _FramesLevel:
         (z0, y0, x0), (z1, y1, x1) = start, stop
         box = np.zeros((z1 - z0, y1 - y0, x1 - x0), self.dtype)
         for z in range(z1 - z0) if wanted is None else np.flatnonzero(wanted.any(axis=(1, 2))).tolist():
-            frame = int(self._frames[z0 + z])
+            frame = int(self._lattice.frames[z0 + z])
             if frame >= 0:
-                values = self._read(frame)[y0:y1, x0:x1]
-                box[z] = values if self._only is None else values == self._only
+                values = self._read(frame)
+                top, left = (first - margin for first, margin in zip((y0, x0), self._lattice.margin, strict=True))
+                part = values[max(top, 0) : max(top + y1 - y0, 0), max(left, 0) : max(left + x1 - x0, 0)]
+                within = box[z, max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
+                within[...] = part if self._only is None else part == self._only
         return box
+
+
+def _diagonal_mm(lattice: Lattice, shape: tuple[int, int]) -> float:
+    """Give how far apart any two points of a lattice are at most."""
+    corners = lattice.geometry.corners_mm((len(lattice.frames), *shape))
+    return float(np.linalg.norm(np.ptp(corners, axis=0)))
 
 
 def _names(sources: Sequence[Source], instance: str, frame: int) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ..geometry import FloatArray, as_triple
 from ..render.curve import CurvedPlane
 from ..render.planes import Plane
 from ..render.request import Mode
@@ -29,6 +32,20 @@ class Cover:
     mode: Mode = "max"
     thickness_mm: float = 1.0
     """Of a slice of the images: how far from the plane a point, or a contour that is alone, is still seen."""
+
+    def within(self, corners_mm: FloatArray) -> Cover:
+        """Give the part of a slab that lies between the depths of some points (points, 3), the plane in its middle.
+
+        That is what the picture shows of a volume. Of a curved slab, and where nothing is between, all is given.
+        """
+        if self.slab_mm == 0 or not isinstance(self.plane, Plane):
+            return self
+        depths = (corners_mm - np.array(self.plane.origin_mm)) @ self.plane.normal
+        near, far = max(-self.slab_mm / 2, float(depths.min())), min(self.slab_mm / 2, float(depths.max()))
+        if near >= far:
+            return self
+        origin = as_triple(self.plane.origin_mm + (near + far) / 2 * self.plane.normal)
+        return replace(self, plane=replace(self.plane, origin_mm=origin), slab_mm=far - near)
 
     @property
     def is_projection(self) -> bool:

@@ -58,7 +58,7 @@ def trace(lines: Iterable[FloatArray], plane: Plane, reach_mm: float) -> Coverag
         for first, last in itertools.pairwise(placed):
             ends = _clipped(first, last, low, high)
             if ends is not None:
-                draw.line([(float(end[1]), float(end[0])) for end in ends], 255, width)
+                draw.line([(round(float(end[1])), round(float(end[0]))) for end in ends], 255, width)
     return np.array(canvas)
 
 

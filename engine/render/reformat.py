@@ -80,6 +80,7 @@ def draw(volume: Volume, request: RenderRequest, labels: Sequence[Labels] = ()) 
     values, display = sample(volume, cut, shown, volume.photometric_interpretation == "MONOCHROME1")
     space = Space(volume.frame_of_reference, volume.series_uid)
     cover = Cover(cut.plane, space, cut.slab_mm, cut.mode, volume.grid.spacing_mm[0])
+    cover = cover.within(volume.grid.corners_mm(volume.shape))
     picture = draw_labels(Image(display.gray(values, request.bits)), cover, labels)
     if not request.annotate:
         return picture

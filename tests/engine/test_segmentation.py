@@ -138,6 +138,21 @@ class TestPlanes:
         assert expected.any()
         assert np.array_equal(found[clear], expected[clear])
 
+    @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+    def test_of_a_mean_slab_what_lies_outside_all_frames_counts_too(self, tmp_path, kind):
+        sources, masks = slices((20, 10, 10), (1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)), np.zeros((20, 10, 10), bool)
+        masks[8:12, 3:7, 2:8] = True
+        archive = archived(tmp_path, *sources, segmentation(sources, masks.astype(np.uint8), kind))
+
+        def found(z, slab_mm, mode="mean"):
+            slab = {"at_mm": z, "slab_mm": slab_mm, "mode": mode}
+            return shown(archive, labels=[archive.labels(LABELS, opacity=1)], **slab)
+
+        assert np.array_equal(found(9, 4), masks[9])
+        assert not found(6, 6).any()
+        assert not found(9, 1000).any()
+        assert np.array_equal(found(6, 6, "max"), masks[9])
+
     def test_a_curved_plane_shows_them_too(self, tmp_path):
         sources = slices((20, 20, 20), (1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0))
         masks = np.zeros((20, 20, 20), bool)
