@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Pile:
             cover.plane.columns,
         )
 
-    @property
+    @cached_property
     def _edges(self) -> tuple[FloatArray, IntArray]:
         """The sides of all contours, (edges, 4), and where those of each plane begin."""
         sides = [[_sides(points @ self.axes[1:].T) for points in contours] for contours in self.planes]
@@ -84,10 +85,16 @@ class Pile:
         return min((*cover.plane.pixel_mm, self.step_mm or cover.thickness_mm))
 
     def _corners_mm(self, cover: Cover) -> FloatArray:
-        points = np.concatenate([points for contours in self.planes for points in contours]) @ self.axes.T
         margin = np.array([(self.step_mm or cover.thickness_mm) / 2, 0.0, 0.0])
-        ends = np.stack([points.min(axis=0) - margin, points.max(axis=0) + margin])
+        low, high = self._extent
+        ends = np.stack([low - margin, high + margin])
         return np.array([[ends[z, 0], ends[y, 1], ends[x, 2]] for z, y, x in np.ndindex(2, 2, 2)]) @ self.axes
+
+    @cached_property
+    def _extent(self) -> tuple[FloatArray, FloatArray]:
+        """The least and greatest depth, u and v of all contours."""
+        points = np.concatenate([points for contours in self.planes for points in contours]) @ self.axes.T
+        return points.min(axis=0), points.max(axis=0)
 
     def is_parallel(self, plane: Plane | CurvedPlane) -> bool:
         """Whether the pile's planes are parallel to a plane, so that its contours themselves can be drawn."""

@@ -31,7 +31,8 @@ FrameReader = Callable[[int], NDArray[Any]]
 """Gives the stored values (rows, columns) of a frame, from 0."""
 
 BINARY, FRACTIONAL, LABELMAP = "BINARY", "FRACTIONAL", "LABELMAP"
-_KEPT_BYTES = 32 << 20
+_KEPT_BYTES = 64 << 20
+"""Of decoded frames of one instance."""
 _NOTHING_IS_BLACK = Window(1.5, 1.0, "LINEAR_EXACT")
 """A window in which 0 shows black, so that what is outside a segment's frames is 0, which every type can hold."""
 
@@ -64,8 +65,9 @@ class Segmentation:
         self.referenced = _referenced(header)
         self._table = _frame_table(header, count)
         self._spacing_mm = _number(macro(header, 0, "PixelMeasuresSequence"), "SpacingBetweenSlices")
+        frame_bytes = math.prod(self.shape) * max(int(header.get("BitsAllocated") or 8) // 8, 1)
         self._lattices = cache(self._lay)
-        self._frame = lru_cache(max(_KEPT_BYTES // (2 * math.prod(self.shape)), 1))(read_frame)
+        self._frame = lru_cache(max(_KEPT_BYTES // frame_bytes, 1))(read_frame)
 
     def __repr__(self) -> str:
         return f"<Segmentation {self.uid}: {self.kind}, {len(self._numbers)} frames, {len(self.segments)} segments>"

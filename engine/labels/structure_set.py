@@ -135,6 +135,8 @@ def _read_region(item: pydicom.Dataset, uid: str) -> Region:
 
 
 def _points(values: Any) -> FloatArray | None:
+    if isinstance(values, bytes):  # more than 64 kB, which explicit VR can only say of an unknown one (PS3.5 6.2.2)
+        values = values.decode("ascii").strip("\0 ").split("\\")
     numbers = [] if values is None else [float(value) for value in values]
     if not numbers or len(numbers) % 3 or not all(map(math.isfinite, numbers)):
         return None

@@ -133,6 +133,13 @@ class TestSolids:
 
         assert np.array_equal(found, (away < 15) & (away > 6))
 
+    @pytest.mark.filterwarnings("ignore:The value for the data element:UserWarning")
+    def test_a_contour_longer_than_its_vr_can_say_is_read(self, tmp_path):
+        archive = archived(tmp_path, [("Fine", [("CLOSED_PLANAR", circle(20, 15, points=5000))])])
+        away = np.hypot(*(np.mgrid[:SIDE, :SIDE] - 19.5))
+
+        assert np.array_equal(shown(archive, "acquired", index=20), away < 15)
+
     def test_where_contours_are_missing_nothing_is_made_up(self, tmp_path):
         square = [(5, 5), (30, 5), (30, 30), (5, 30)]
         heights = [*range(5, 10), *range(25, 30)]
