@@ -14,6 +14,8 @@ Not a medical device: not for diagnosis.
 from .engine.archive import Archive
 from .engine.archive import open_archive as open  # noqa: A004  `filmless.open` reads as it should
 from .engine.geometry import Verdict, VolumeGeometry
+from .engine.labels.draw import Labels
+from .engine.render.label_choice import LabelChoice
 from .engine.render.picture import Image
 from .engine.render.planes import Plane
 from .engine.render.raycast import render_volume
@@ -35,6 +37,8 @@ __all__ = [
     "FilmlessError",
     "Image",
     "IngestReport",
+    "LabelChoice",
+    "Labels",
     "Level",
     "Plane",
     "RenderRequest",

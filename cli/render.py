@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from ..engine.archive import open_archive
 from ..engine.render.formats import format_of
+from ..engine.render.label_choice import LabelChoice
 from ..engine.render.request import RenderRequest
 from ..engine.render.transfer import TRANSFER_PRESETS
 from ..engine.render.view import VIEWS
@@ -114,6 +115,14 @@ def render_picture(
     screen_mm: Annotated[
         float | None, typer.Option(metavar="MM", help="Of a screen's pixel, for states of true size.")
     ] = None,
+    overlay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SERIES[?…]",
+            help="Draw a series of segmentations (SEG) or RT structure sets over it; several times for several. "
+            "Of it: SERIES?segments=1,Liver&opacity=0.5&style=outline.",
+        ),
+    ] = None,
     annotate: Annotated[bool, typer.Option("--annotate", help="Draw the edge letters (R, L, A, P, H, F).")] = False,
     resample: Annotated[bool, typer.Option("--resample", help="Interpolate between uneven slices.")] = False,
     instance: Annotated[
@@ -162,6 +171,7 @@ def render_picture(
             "srgb": srgb,
             "presentation": presentation,
             "screen_mm": screen_mm,
+            "labels": tuple(LabelChoice.parse(text) for text in overlay or ()),
             "annotate": annotate,
             "format": format_of(output),
             "quality": quality,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import NotFound, Superseded
@@ -17,15 +20,21 @@ from ..storage.retention import Entry, Retention
 from ..storage.rows import INBOX, InstanceRow
 from .consolidation import Consolidated, Consolidation
 from .ingest import Ingest
+from .labels.draw import Labels, LabelSet
+from .labels.reading import read_label_sets
 from .reception import Given, Receipt, Reception
 from .recode import Recoded, recode
 from .recovery import recover
 from .removal import Removal, Remover
+from .render.label_choice import LabelChoice, Style
 from .repair import Repair, Repaired
 from .report import IngestReport, Progress, no_progress
 from .series import Series
 from .stored_instance import ConsolidatedInstance, StoredInstance, WaitingInstance
 from .verification import ATTEMPTS, Unlisted, Verification, Verified, unfinished, unindexed_in_inbox
+
+_KEPT_LABELS = 8
+"""Series of labels whose headers stay read: the next picture finds them here."""
 
 
 class Archive:
@@ -38,6 +47,7 @@ class Archive:
         self._retention = Retention(home.root)
         self._remover = Remover(home, self._index, self._reception, self._retention)
         self._verification = Verification(home, self._index, self._open_series)
+        self._label_sets = lru_cache(_KEPT_LABELS)(self._read_label_sets)
 
     def __repr__(self) -> str:
         return f"<Archive {self.root}>"
@@ -237,7 +247,33 @@ class Archive:
         if published is None and not waiting:
             raise Superseded(f"series {row.series_uid} was consolidated; open it again")
         inbox = self._home.inbox_folder(row.series_uid)
-        return Series(published, row, waiting, inbox, lambda sop_instance_uid: self.instance(sop_instance_uid).read())
+        return Series(
+            published, row, waiting, inbox, lambda uid: self.instance(uid).read(), lambda choice: self._chosen(choice)
+        )
+
+    def labels(
+        self,
+        series: str,
+        *,
+        segments: Sequence[int | str] = (),
+        opacity: float | None = None,
+        style: Style = "filled",
+    ) -> Labels:
+        """Give the segmentations (SEG) or RT structure sets of a series, to be drawn over pictures.
+
+        `segments` are numbers or names, all of them unless given; `opacity` is 0 to 1, by default 0.4, or 1 where the
+        style is "outline". Raises `NotFound`, `InvalidArgument`; what the instances hold is read when it is drawn.
+        """
+        return self._chosen(LabelChoice(series, tuple(segments), opacity, style))
+
+    def _chosen(self, choice: LabelChoice) -> Labels:
+        uid = self.series(choice.series).uid
+        content = tuple(sorted((row.sop_uid, row.sha256) for row in self.instances_of(uid)))
+        identity = hashlib.sha256(repr(content).encode()).hexdigest()
+        return Labels(replace(choice, series=uid), identity, lambda: self._label_sets(uid, content))
+
+    def _read_label_sets(self, series_uid: str, content: tuple[tuple[str, str], ...]) -> tuple[LabelSet, ...]:
+        return read_label_sets(series_uid, (self.instance(sop_uid) for sop_uid, _ in content))
 
     def set_aside(self) -> list[SetAside]:
         """Give what is in quarantine, and why, oldest first; notes that cannot be read are left to `verify`."""

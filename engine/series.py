@@ -13,11 +13,13 @@ from ..storage.index import SeriesRow
 from ..storage.manifest import InstanceRecord, Manifest
 from ..storage.published import Published
 from ..storage.store.place import Place
+from .labels.draw import Labels
 from .packing import Bytes, Values
 from .presentation.state import PresentationState
 from .proof import Proof
 from .rebuild import Rebuilder
 from .render.answer import answer, etag, state_of
+from .render.label_choice import LabelChoice
 from .render.picture import Image
 from .render.request import RenderRequest
 from .report import Progress, no_progress
@@ -29,6 +31,8 @@ from .volume import Volume
 
 FindInstance = Callable[[str], bytes]
 """Gives the file of an instance of the archive, by SOP Instance UID; raises `NotFound`."""
+FindLabels = Callable[[LabelChoice], Labels]
+"""Gives the labels that a choice names, of whichever series of the archive; raises `NotFound`."""
 
 
 class Series:
@@ -41,10 +45,12 @@ class Series:
         waiting: Sequence[WaitingInstance] = (),
         inbox: Path = Path(),
         find_instance: FindInstance | None = None,
+        find_labels: FindLabels | None = None,
     ) -> None:
         self._published, self._inbox = published, inbox
         self._waiting = {instance.row.sop_uid: instance for instance in waiting}
         self._find_instance = find_instance or self.instance
+        self._find_labels = find_labels
         self.row = row
         """What the index says of it: identity, counts, sizes."""
 
@@ -121,8 +127,14 @@ class Series:
     def render(self, request: RenderRequest) -> Image:
         """Make the picture that a request describes; raises `NotFound`, `NotReformattable`, `InvalidArgument`."""
         if request.instance in self._waiting:
-            return waiting_picture(self._waiting[request.instance], request, state_of(self, request))
-        return answer(self, request)
+            waiting = self._waiting[request.instance]
+            return waiting_picture(waiting, request, state_of(self, request), self._labels_of(request))
+        return answer(self, request, self._labels_of(request))
+
+    def _labels_of(self, request: RenderRequest) -> list[Labels]:
+        if self._find_labels is None and request.labels:
+            raise NotFound("labels are found by the archive: open the series by Archive.series")
+        return [self._find_labels(choice) for choice in request.labels] if self._find_labels is not None else []
 
     def render_all(self, requests: Iterable[RenderRequest]) -> list[Image]:
         """Make several pictures; blocks that more than one of them needs are decoded once, as far as the cache holds.
@@ -139,11 +151,12 @@ class Series:
         return PresentationState.read(self._find_instance(sop_instance_uid))
 
     def etag(self, request: RenderRequest) -> str:
-        """Give what names the picture's bytes for ever: equal requests of one generation have the same one."""
+        """Give what names the picture's bytes for ever: equal requests of one generation and equal labels have one."""
         if request.instance in self._waiting:
-            named = f"{self._waiting[request.instance].row.sha256}\0{request.canonical}"
+            parts = (self._waiting[request.instance].row.sha256, request.canonical)
+            named = "\0".join((*parts, *(one.identity for one in self._labels_of(request))))
             return hashlib.sha256(named.encode()).hexdigest()[:32]
-        return etag(self, request)
+        return etag(self, request, self._labels_of(request))
 
     def export(self, folder: str | Path, progress: Progress = no_progress) -> list[Path]:
         """Write every instance to `folder`, byte for byte as received, each proven before it gets its name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, lru_cache
 from io import BytesIO
 
@@ -128,6 +129,8 @@ class Stack:
             photometric_interpretation=meaning["photometric_interpretation"],
             padding_value=meaning["padding_value"],
             rescale_type=UNIT if suv else meaning["rescale_type"],
+            frame_of_reference=self._published.manifest.attributes.get("FrameOfReferenceUID", ""),
+            series_uid=self._published.manifest.series_instance_uid,
         )
 
     def _levels(self, time: int) -> list[LevelArray]:
@@ -214,6 +217,11 @@ class Stack:
         )
         return show(frame, look)
 
+    def header(self, index: int) -> tuple[pydicom.Dataset, int]:
+        """Give the header of the instance that a frame is of, and its number within it, from 0."""
+        instance, number = self.record.frames[index % len(self)]
+        return self._header_of(instance), number
+
     @property
     def _is_plain(self) -> bool:
         """Whether no header needs to be read to show a frame; archives of old do not say."""
@@ -270,6 +278,12 @@ class _DecodedLevel:
 
     def brick_ranges(self) -> None:
         """Know none before the slices are decoded."""
+
+    def hold_voxels(
+        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold none for kernels: `read_box` reads them."""
+        return nullcontext()
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`; slices that are not wanted are not decoded."""

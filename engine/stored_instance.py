@@ -6,7 +6,7 @@ It is served from the inbox just as from a generation: nothing waits for consoli
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,7 @@ from ..storage.rows import INBOX, InstanceRow
 from ..storage.whole import MAPPED_BYTES, spool
 from .encapsulation import scan_encapsulated
 from .instance import Instance
+from .labels.draw import Labels
 from .loading import Loaded, Received, load
 from .packing import Bytes
 from .parse import HEAD_BYTES, HEAD_GROWTH, parse_head
@@ -29,7 +30,7 @@ from .presentation.header import read_softcopy
 from .presentation.show import Frame, Look, show
 from .presentation.state import PresentationState
 from .rebuild import Rebuilder
-from .render.answer import look_of, sized
+from .render.answer import labelled, look_of, sized
 from .render.picture import Image
 from .render.request import RenderRequest
 from .render.tables import read_header
@@ -64,6 +65,9 @@ class StoredInstance(Protocol):
 
     def way(self, transfer_syntax: str | None = None) -> Way:
         """Give how it is given back, as received unless another lossless transfer syntax is asked for by UID."""
+
+    def header(self) -> bytes:
+        """Give its bytes as far as they tell all but the pixels, which may follow; raises `Damaged`."""
 
     def frame(self, number: int = 0) -> NDArray[np.generic]:
         """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0.
@@ -148,6 +152,13 @@ class WaitingInstance:
         head, tail = bytes(loaded.data[: span.offset]), bytes(loaded.data[end:])
         return Origin(head, tail, shown, lambda frame: loaded.decoded(frame)[0], self._path.parents[3])
 
+    def header(self) -> bytes:
+        """Give its bytes up to the pixels; all of them where these cannot be told apart. Raises `Damaged`."""
+        # Pixels are not copied; a deflated file is read whole.
+        span = self._loaded.instance.pixel_span
+        data = memoryview(self._loaded.data)
+        return bytes(data if span is None else data[: span.offset])
+
     def frame(self, number: int = 0) -> NDArray[np.generic]:
         """Give a frame's stored values, (rows, columns) or (rows, columns, samples); counted from 0."""
         return self._decoded(number)[0]
@@ -182,12 +193,12 @@ class WaitingInstance:
     def show(self, number: int, look: Look) -> Image:
         """Make a picture of a frame, from 0, as `look` wants it; raises as `presentation.show` does."""
         values, photometric_interpretation = self._decoded(number)
-        softcopy = read_softcopy(self._header, number)
+        softcopy = read_softcopy(self.dataset, number)
         frame = Frame(
             values,
             photometric_interpretation,
             softcopy,
-            lambda: self._header,
+            lambda: self.dataset,
             self._loaded.instance.is_plain,
             number,
             self.row.sop_uid,
@@ -197,11 +208,9 @@ class WaitingInstance:
         return show(frame, look)
 
     @cached_property
-    def _header(self) -> pydicom.Dataset:
-        # Pixels are not copied; a deflated file is read whole.
-        span = self._loaded.instance.pixel_span
-        data = memoryview(self._loaded.data)
-        return read_header(bytes(data if span is None else data[: span.offset]))
+    def dataset(self) -> pydicom.Dataset:
+        """Its header, as pydicom reads it."""
+        return read_header(self.header())
 
     def _native_pixels(self, number: int) -> bytes | None:
         pixels = self._loaded.instance.pixels
@@ -242,6 +251,12 @@ class ConsolidatedInstance:
     def way(self, transfer_syntax: str | None = None) -> Way:
         """Give how it is given back, as received unless another lossless transfer syntax is asked for by UID."""
         return self._series.way(self.row.sop_uid, transfer_syntax)
+
+    def header(self) -> bytes:
+        """Give its bytes without the pixels, or all of them where the file was kept whole; raises `Damaged`."""
+        published = self._series.published
+        is_whole = published.manifest.instances[self._number].source == "whole"
+        return b"".join(self.pieces()) if is_whole else published.header(self._number)
 
     def _place(self, number: int) -> tuple[Any, int]:
         for stack in self._series.stacks:
@@ -288,9 +303,13 @@ class _InMemory:
         return self._data
 
 
-def waiting_picture(instance: WaitingInstance, request: RenderRequest, state: PresentationState | None) -> Image:
+def waiting_picture(
+    instance: WaitingInstance, request: RenderRequest, state: PresentationState | None, labels: Sequence[Labels] = ()
+) -> Image:
     """Answer a request for a frame of an instance that waits; only single frames can be had of it."""
     if request.frame is not None and request.frame < 1:
         raise InvalidArgument("frame is counted from 1")
     number = (request.frame or 1) - 1
-    return sized(instance.show(number, look_of(request, state)), request, instance.spacing_mm(number))
+    spacing_mm = instance.spacing_mm(number)
+    picture = sized(instance.show(number, look_of(request, state)), request, spacing_mm)
+    return labelled(picture, request, state, labels, (instance.dataset, number, spacing_mm))

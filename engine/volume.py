@@ -95,9 +95,7 @@ class ArrayLevel:
         """Know none: they are found again for each picture, for the values may change."""
 
     @contextmanager
-    def hold_voxels(
-        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
-    ) -> Iterator[Voxels | None]:
+    def hold_voxels(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> Iterator[Voxels | None]:
         """Give the box where it lies, unless kernels cannot read the array there."""
         is_plain = self._values.flags.c_contiguous and self.dtype in STORED
         yield voxels_of_array(self._values, start, stop) if is_plain else None
@@ -239,11 +237,14 @@ class Volume:
         photometric_interpretation: str = "MONOCHROME2",
         padding_value: int | None = None,
         rescale_type: str = "",
+        frame_of_reference: str = "",
+        series_uid: str = "",
     ) -> None:
         """Put a volume together; `factors` tells for each level how many level-0 voxels one voxel spans.
 
         `rescale` is (slices, 2) slope and intercept of the modality LUT of each slice of level 0, or (1, 2)
-        for all; None is the identity. Raises `InvalidArgument` where the parts do not fit.
+        for all; None is the identity. `frame_of_reference` and `series_uid` say what may be drawn over it, "" where
+        they are unknown. Raises `InvalidArgument` where the parts do not fit.
         """
         if not levels or len(levels) != len(factors):
             raise InvalidArgument(f"{len(levels)} levels with {len(factors)} factors: one each, at least one")
@@ -257,6 +258,8 @@ class Volume:
         self.photometric_interpretation = photometric_interpretation
         self.padding_value = padding_value
         self.rescale_type = rescale_type
+        self.frame_of_reference = frame_of_reference
+        self.series_uid = series_uid
 
     def __repr__(self) -> str:
         z, y, x = self.shape

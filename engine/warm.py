@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..kernels import elements, window
+from ..kernels.contours import fill_contours
 from ..kernels.crc32c import crc32c
 from ..kernels.downsample import halve_mean, halve_mode
 from ..kernels.jit import count_specialisations
-from ..kernels.paint import look_up, rgb_from_ybr
+from ..kernels.paint import lay_color, look_up, rgb_from_ybr
 from ..kernels.reslice import reslice
 from ..kernels.sha256 import sha256_of_each
 from ..kernels.slab import project_slab
@@ -114,6 +115,13 @@ def _picture_jobs() -> Iterator[Job]:
         yield partial(_window, volume[0])
     yield partial(reslice, np.zeros((4, 4, 4), np.uint8), *_PLANE, shape=(4, 4), interpolation="nearest")
     yield partial(rgb_from_ybr, np.zeros((1, 1, 3), np.uint8))
+    yield _draw_labels
+
+
+def _draw_labels() -> None:
+    line, edge = np.zeros((1, 3)), np.zeros((1, 4))
+    coverage = fill_contours(line, line, np.zeros((1, 2)), edge, np.array([0, 1], np.int64), 4)
+    lay_color(np.zeros((*coverage.shape, 3), np.uint8), coverage, (0, 0, 0))
 
 
 def _window(plane: Values) -> None:

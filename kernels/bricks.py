@@ -126,7 +126,13 @@ def _list_cells(
 
 @kernel
 def place_blocks(
-    cells: Cells, is_empty: NDArray[np.bool_], grid: Three, depth: int, bytes_of: tuple[int, int], slices: Three, places: Cells
+    cells: Cells,
+    is_empty: NDArray[np.bool_],
+    grid: Three,
+    depth: int,
+    bytes_of: tuple[int, int],
+    slices: Three,
+    places: Cells,
 ) -> None:
     """Write where in a volume's table the blocks of chunks are that hold slices of a box, (chunks, blocks).
 

@@ -47,9 +47,7 @@ NEAREST, TRILINEAR, CUBIC = 0, 1, 2
 
 
 @always_inlined
-def smooth_line(
-    how: int, volume: Voxels, start: Vector3, step: Vector3, knots: Knots, line: Array
-) -> None:
+def smooth_line(how: int, volume: Voxels, start: Vector3, step: Vector3, knots: Knots, line: Array) -> None:
     """Write the samples at `start + column * step` into those columns of `line` that lie in the volume."""
     if how == CUBIC:
         cubic_line(volume, start, step, knots, line)
@@ -362,7 +360,7 @@ def _places_about(volume: Voxels, z: int, y: int, x: int, move: tuple[int, int, 
 
 
 @always_inlined
-def _sum_about(volume: Voxels, z: int, y: int, x: int) -> int:
+def _sum_about(volume: Voxels, z: int, y: int, x: int) -> Any:
     return sum_at(volume, z >> BINARY_PLACES, y >> BINARY_PLACES, x >> BINARY_PLACES)
 
 

@@ -59,6 +59,30 @@ def rgb_from_ybr(samples: Array, out: Array | None = None) -> Array:
     return picture
 
 
+def lay_color(picture: Array, shares: Array, color: tuple[int, int, int], opacity: float = 1.0) -> None:
+    """Lay a colour over a picture (rows, columns, 3), uint8, in place, rounded to the nearest.
+
+    `shares` (rows, columns), uint8, is how much of each pixel is covered, 255 all of it; `opacity`, 0 to 1, how much
+    of what is below a covered pixel hides. Raises `InvalidArgument` for what cannot be used.
+    """
+    covered = check_array("shares", shares, GRAY, 2)
+    pixels = prepare_out(picture, (*covered.shape, 3), np.uint8)
+    if not (0.0 <= opacity <= 1.0 and all(0 <= part <= 255 for part in color)):
+        raise InvalidArgument(f"color {color}, opacity {opacity}: 0 to 255, and 0 to 1")
+    forbid_overlap(pixels, covered)
+    _cover(pixels.reshape(-1, 3), covered.reshape(-1), np.array(color, np.float64), opacity / 255.0)
+
+
+@kernel
+def _cover(pixels: Array, shares: Array, color: Array, scale: float) -> None:
+    for i in range(shares.size):
+        if shares[i]:
+            weight = shares[i] * scale
+            for sample in range(3):
+                below = float(pixels[i, sample])
+                pixels[i, sample] = np.uint8(below + weight * (color[sample] - below) + 0.5)
+
+
 @kernel
 def _look_up_gray(stored: Array, table: Array, first: int, picture: Array) -> None:
     last = np.int64(table.size - 1)

@@ -107,13 +107,13 @@ def shape_of(voxels: Voxels) -> Three:
 
 
 @always_inlined
-def sum_at(voxels: Voxels, z: int, y: int, x: int) -> int:
+def sum_at(voxels: Voxels, z: int, y: int, x: int) -> Any:
     """Give the sum for a voxel of the box, which the caller proves to be one."""
     return voxels.z[np.uint64(z)] + voxels.y[np.uint64(y)] + voxels.x[np.uint64(x)]
 
 
 @always_inlined
-def place_of(voxels: Voxels, total: int) -> int:
+def place_of(voxels: Voxels, total: int) -> Any:
     """Give where in `flat` the voxel of a sum is."""
     return voxels.firsts[np.uint64(total >> BRICK_AT)] + (total & WITHIN)
 
@@ -134,6 +134,4 @@ def is_one_brick(voxels: Voxels) -> bool:
 def uncounted_voxels(voxels: Voxels) -> Voxels:
     """Give voxels to read in a kernel: see `memory.uncounted`."""
     flat, firsts, z, y, x, slab, row, width, skip = voxels
-    return Voxels(
-        uncounted(flat), uncounted(firsts), uncounted(z), uncounted(y), uncounted(x), slab, row, width, skip
-    )
+    return Voxels(uncounted(flat), uncounted(firsts), uncounted(z), uncounted(y), uncounted(x), slab, row, width, skip)

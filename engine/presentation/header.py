@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pydicom
 
@@ -49,6 +49,14 @@ def read_softcopy(header: Data, frame: int) -> Softcopy:
         palette=read_palette(header) if photometric == "PALETTE COLOR" else None,
         supplemental=read_palette(header) if is_colored and photometric.startswith("MONOCHROME") else None,
     )
+
+
+def referenced_frames(image: Data) -> frozenset[int]:
+    """Give the frames, from 1, that an item which references an image is of; empty for all of them."""
+    value: Any = image.get("ReferencedFrameNumber")
+    if value is None or value == "":
+        return frozenset()
+    return frozenset(map(int, value if hasattr(value, "__iter__") else [value]))
 
 
 def read_rescale(item: Data) -> tuple[float, float]:

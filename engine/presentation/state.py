@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import pydicom
 
@@ -18,7 +18,7 @@ from ..render.palette import read_palette
 from ..render.tables import is_big_endian, read_header, read_table
 from .area import DisplayedArea
 from .colors import Rgb, rgb_from_cielab
-from .header import read_function, read_rescale, read_voi
+from .header import read_function, read_rescale, read_voi, referenced_frames
 from .softcopy import Softcopy
 
 Kind = Literal["grayscale", "color", "pseudo-color"]
@@ -71,7 +71,7 @@ class PresentationState:
     def references(self) -> list[tuple[str, str, frozenset[int]]]:
         """(series, instance, frames from 1, empty for all) of every image that this state is of."""
         return [
-            (str(series.get("SeriesInstanceUID")), str(image.get("ReferencedSOPInstanceUID")), _frames(image))
+            (str(series.get("SeriesInstanceUID")), str(image.get("ReferencedSOPInstanceUID")), referenced_frames(image))
             for series in self.data_set.get("ReferencedSeriesSequence") or ()
             for image in series.get("ReferencedImageSequence") or ()
         ]
@@ -130,15 +130,8 @@ class PresentationState:
 
 
 def _is_of(image: pydicom.Dataset, instance: str, frame: int) -> bool:
-    frames = _frames(image)
+    frames = referenced_frames(image)
     return image.get("ReferencedSOPInstanceUID") == instance and (not frames or frame + 1 in frames)
-
-
-def _frames(image: pydicom.Dataset) -> frozenset[int]:
-    value: Any = image.get("ReferencedFrameNumber")
-    if value is None or value == "":
-        return frozenset()
-    return frozenset(map(int, value if hasattr(value, "__iter__") else [value]))
 
 
 def _read_layer(item: pydicom.Dataset) -> Layer:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import pydicom
 
 from ...errors import InvalidArgument, NotFound, NotReformattable
+from ..labels.draw import Labels, draw_over_frame
+from ..labels.frame_view import FrameView
 from ..presentation.show import Look
 from .annotate import with_edge_letters
-from .picture import Image, square_size
+from .picture import Image, fit_into, square_size
+from .placement import Placement
 from .planes import stored_plane
 from .reformat import draw
 from .request import RenderRequest
@@ -24,26 +30,27 @@ _OF_VOLUMES = (
 )
 """Fields that only a volume has a use for."""
 _DEFAULT = RenderRequest()
+Spacing: TypeAlias = tuple[float, float]
 
 
-def answer(series: Series, request: RenderRequest) -> Image:
-    """Make the picture that a request describes of a series.
+def answer(series: Series, request: RenderRequest, labels: Sequence[Labels] = ()) -> Image:
+    """Make the picture that a request describes of a series, under the labels that it names.
 
     Raises `NotFound` for a stack, instance or frame that the series lacks, `NotReformattable` where only single frames
     can be shown, and `InvalidArgument`; all say what to change.
     """
     if request.instance is not None or request.frame is not None:
         stack, index = find_frame(series, request)
-        return _frame_picture(stack, index, request, state_of(series, request))
+        return _frame_picture(stack, index, request, state_of(series, request), labels)
     stack = series.stack(request.stack)
     if not (stack.verdict.is_volume and stack.is_gray):
-        return _frame_picture(stack, request.index or 0, request, state_of(series, request))
+        return _frame_picture(stack, request.index or 0, request, state_of(series, request), labels)
     if request.presentation is not None:
         raise InvalidArgument("a presentation state is of frames: name the instance, and the frame")
     volume = stack.volume(request.time, suv=request.suv)
     if request.plane == "acquired" and request.size is None:
         request = request.but(size=square_size((volume.shape[1], volume.shape[2]), *volume.spacing_mm[1:]))
-    return draw(volume, request)
+    return draw(volume, request, labels)
 
 
 def state_of(series: Series, request: RenderRequest) -> PresentationState | None:
@@ -55,10 +62,14 @@ def state_of(series: Series, request: RenderRequest) -> PresentationState | None
     return series.presentation_state(request.presentation)
 
 
-def etag(series: Series, request: RenderRequest) -> str:
-    """Give the strong validator (RFC 9110, 8.8.3) of what `answer` gives, without quotes: of request and generation."""
+def etag(series: Series, request: RenderRequest, labels: Sequence[Labels] = ()) -> str:
+    """Give the strong validator (RFC 9110, 8.8.3) of what `answer` gives, without quotes.
+
+    It is of the request, the generation, and what the labels hold.
+    """
     manifest = series.manifest
-    parts = (series.uid, str(manifest.generation), manifest.created, manifest.software, request.canonical)
+    named = (series.uid, str(manifest.generation), manifest.created, manifest.software, request.canonical)
+    parts = (*named, *(one.identity for one in labels))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -100,11 +111,46 @@ def sized(picture: Image, request: RenderRequest, spacing_mm: tuple[float, float
     return picture if request.size is None else picture.fitted(request.size)
 
 
-def _frame_picture(stack: Stack, index: int, request: RenderRequest, state: PresentationState | None = None) -> Image:
+def _placement(
+    request: RenderRequest, state: PresentationState | None, header: pydicom.Dataset, number: int, spacing: Spacing
+) -> Placement:
+    """Give where a frame lies in the picture that `sized`, or a state's displayed area, made of it."""
+    shape = int(header.Rows), int(header.Columns)
+    if state is not None:
+        area = state.area(str(header.SOPInstanceUID), number, shape, spacing)
+        return Placement.of(area.on_screen(request.size, request.screen_mm).from_image)
+    inner, (left, top) = square_size(shape, *spacing) or shape[::-1], (0, 0)
+    if request.size is not None:
+        inner, (left, top) = fit_into(inner[::-1], request.size)
+    return Placement.of(lambda x, y: (left + x * inner[0] / shape[1], top + y * inner[1] / shape[0]))
+
+
+def labelled(
+    picture: Image,
+    request: RenderRequest,
+    state: PresentationState | None,
+    labels: Sequence[Labels],
+    of: tuple[pydicom.Dataset, int, Spacing],
+) -> Image:
+    """Lay labels over the picture of a frame: `of` is its header, its number, and its spacing between rows, columns."""
+    if not labels:
+        return picture
+    header, number, spacing = of
+    placement = _placement(request, state, header, number, spacing)
+    rows, columns = picture.shape[:2]
+    frame = FrameView(header, number, (int(header.Rows), int(header.Columns)), placement, (rows, columns))
+    return draw_over_frame(picture, frame, labels)
+
+
+def _frame_picture(
+    stack: Stack, index: int, request: RenderRequest, state: PresentationState | None, labels: Sequence[Labels]
+) -> Image:
     """Show one frame as it is stored, its physical aspect made right."""
     _refuse_for_frames(stack, request)
     _, row_mm, column_mm = stack.record.meaning["spacing_mm"]
     picture = sized(stack.show(index, look_of(request, state)), request, (row_mm, column_mm))
+    if labels:
+        picture = labelled(picture, request, state, labels, (*stack.header(index), (row_mm, column_mm)))
     if not request.annotate:
         return picture
     if stack.geometry is None:

@@ -28,6 +28,13 @@ def square_size(shape: tuple[int, int], row_mm: float, column_mm: float) -> tupl
     return None if abs(row_mm - column_mm) <= 0.01 * finer or max(size) > MAX_SIDE else size
 
 
+def fit_into(shape: tuple[int, int], size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Give how large, (columns, rows), a (rows, columns) picture is in the middle of `size`, and where it begins."""
+    scale = min(size[0] / shape[1], size[1] / shape[0])
+    inner = max(round(shape[1] * scale), 1), max(round(shape[0] * scale), 1)
+    return inner, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+
+
 @dataclass(frozen=True, eq=False)
 class Image:
     """A picture as it is shown, window and annotation burnt in."""
@@ -61,12 +68,9 @@ class Image:
         """
         if not all(1 <= side <= MAX_SIDE for side in size):
             raise InvalidArgument(f"a picture of {size[0]} × {size[1]} pixels: 1 to {MAX_SIDE} a side are possible")
-        rows, columns = self.pixels.shape[:2]
-        scale = min(size[0] / columns, size[1] / rows)
-        inner = max(round(columns * scale), 1), max(round(rows * scale), 1)
+        inner, corner = fit_into((self.pixels.shape[0], self.pixels.shape[1]), size)
         whole = PillowImage.fromarray(self.pixels)
         canvas = PillowImage.new(whole.mode, size)
-        corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
         canvas.paste(whole.resize(inner, PillowImage.Resampling.BILINEAR), corner)
         return Image(np.asarray(canvas), self.icc_profile)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from ...errors import InvalidArgument, NotReformattable
+from ..labels.draw import Labels, draw_labels
+from ..labels.space import Cover, Space
 from ..volume import Volume
 from . import curve as curves
 from . import planes
@@ -44,6 +46,7 @@ def render(
     annotate: bool = False,
     resample: bool = False,
     interpolation: Interpolation = "trilinear",
+    labels: Sequence[Labels] = (),
 ) -> Image:
     """Make a picture of a plane or slab of a volume; what lies outside the volume is black.
 
@@ -53,24 +56,32 @@ def render(
     `slab_mm` gathers the maximum, minimum, mean or weighted mean (`mode`) of that thickness, the plane in its middle;
     the weights of the last fall evenly to its faces. `size` is (columns, rows). The picture is turned clockwise by
     `rotate_deg` and enlarged by `zoom`, about its middle, then moved right and down by `pan_mm`. Where the plane's
-    pixels are voxels it shows stored values exactly.
+    pixels are voxels it shows stored values exactly. `labels`, of `Archive.labels`, are drawn over it.
 
     Raises `NotReformattable` where the verdict forbids the plane (`resample` allows it between uneven
     slices), and `InvalidArgument` for what no picture can be made of; both say what to change.
     """
-    options = {name: value for name, value in locals().items() if name != "volume"}
-    return draw(volume, RenderRequest(**options))
+    options = {name: value for name, value in locals().items() if name not in ("volume", "labels")}
+    return draw(volume, RenderRequest(**options, labels=tuple(one.choice for one in labels)), labels)
 
 
-def draw(volume: Volume, request: RenderRequest) -> Image:
-    """Make the picture that a request describes of a volume; raises as `render` does."""
+def draw(volume: Volume, request: RenderRequest, labels: Sequence[Labels] = ()) -> Image:
+    """Make the picture that a request describes of a volume; raises as `render` does.
+
+    `labels` are those that the request names, found by the archive.
+    """
+    if len(labels) != len(request.labels):
+        raise InvalidArgument("labels of a request are found by an archive: ask Series.render")
     if request.view is not None:
         return cast(volume, request)
     cut = Cut(lay_plane(volume, request), request.slab_mm, request.mode, request.interpolation)
     _check_verdict(volume, cut, request.resample)
     shown = volume.shown_through(request.window)
     values, display = sample(volume, cut, shown, volume.photometric_interpretation == "MONOCHROME1")
-    picture = Image(display.gray(values, request.bits))
+    space = Space(volume.frame_of_reference, volume.series_uid)
+    cover = Cover(cut.plane, space, cut.slab_mm, cut.mode, volume.grid.spacing_mm[0])
+    cover = cover.within(volume.grid.corners_mm(volume.shape))
+    picture = draw_labels(Image(display.gray(values, request.bits)), cover, labels)
     if not request.annotate:
         return picture
     if volume.geometry is None:

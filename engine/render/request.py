@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 from ...errors import InvalidArgument
 from .curve import as_curve
 from .formats import FORMATS, check_quality
+from .label_choice import LabelChoice, read_labels
 from .picture import MAX_SIDE
 from .planes import Plane
 from .transfer import TransferChoice, TransferFunction, chosen_transfer
@@ -111,6 +112,8 @@ class RenderRequest:
     """Width and height of a screen's pixel, for presentation states that ask for true size."""
     size: tuple[int, int] | None = None
     """(columns, rows)."""
+    labels: tuple[LabelChoice, ...] = ()
+    """Segments, and regions of interest, that are drawn over a plane or frame, the first below: see `LabelChoice`."""
     annotate: bool = False
     """Whether to draw the letters of the edges."""
     format: str = "png"
@@ -130,6 +133,8 @@ class RenderRequest:
             raise InvalidArgument(f"{self.bits} bits: a picture has 8 or 16")
         if self.bits == 16 and self.transfer is not None:
             raise InvalidArgument("16 bits are of grey: leave out bits, or transfer")
+        if self.bits == 16 and self.labels:
+            raise InvalidArgument("16 bits are of grey, labels are in colour: leave out bits, or labels")
         if self.screen_mm is not None and self.screen_mm <= 0:
             raise InvalidArgument(f"screen_mm {self.screen_mm:g}: a screen's pixel is more than 0 mm wide")
         if self.time < 0:
@@ -187,6 +192,8 @@ class RenderRequest:
 
 def _plain(value: Any) -> Any:
     """Give a field's value as JSON knows it."""
+    if isinstance(value, tuple) and value and isinstance(value[0], LabelChoice):
+        return [[choice.series, choice.segments, choice.opacity, choice.style] for choice in value]
     if isinstance(value, Window):
         return [value.center, value.width, value.function]
     if isinstance(value, TransferFunction):
@@ -403,12 +410,13 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "presentation": _text,
     "screen_mm": _number,
     "size": _size,
+    "labels": read_labels,
     "annotate": _flag,
     "format": _one_of(*FORMATS),
     "quality": _whole,
 }
 """How each field is read: a value of the field's type, or text that stands for it, is taken; else `InvalidArgument`."""
 
-_OF_PLANES = ("plane", "at_mm", "index", "normal", "curve", "width_mm")
+_OF_PLANES = ("plane", "at_mm", "index", "normal", "curve", "width_mm", "labels")
 """Fields for which a view has no use."""
 _DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RenderRequest)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from filmless.errors import InvalidArgument
-from filmless.kernels.paint import look_up, rgb_from_ybr
+from filmless.kernels.paint import lay_color, look_up, rgb_from_ybr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -68,3 +68,30 @@ def test_grey_stays_grey_through_ybr():
     gray = np.stack([np.arange(256), np.full(256, 128), np.full(256, 128)], axis=-1).astype(np.uint8)
 
     assert np.array_equal(rgb_from_ybr(gray), np.repeat(gray[:, :1], 3, axis=-1))
+
+
+@settings(max_examples=60)
+@given(
+    shape=st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    color=st.tuples(*[st.integers(0, 255)] * 3),
+    opacity=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_a_colour_is_laid_over_a_picture_as_much_as_it_covers(shape, color, opacity, seed):
+    random = np.random.default_rng(seed)
+    picture, shares = random.integers(0, 256, (*shape, 3), np.uint8), random.integers(0, 256, shape, np.uint8)
+    shares[shares < 60] = 0
+    weight = (shares / 255.0 * opacity)[..., np.newaxis]
+    exact = picture * (1 - weight) + weight * np.array(color)
+    bare = picture.copy()
+
+    lay_color(picture, shares, color, opacity)
+
+    assert np.abs(picture - exact).max(initial=0) <= 0.5 + 1e-9
+    assert np.array_equal(picture[shares == 0], bare[shares == 0])
+
+
+@pytest.mark.parametrize(("color", "opacity"), [((0, 0, 256), 1.0), ((0, 0, 0), 1.1), ((0, 0, 0), float("nan"))])
+def test_a_colour_or_opacity_that_is_none_is_refused(color, opacity):
+    with pytest.raises(InvalidArgument, match="0 to 255, and 0 to 1"):
+        lay_color(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8), color, opacity)
