@@ -55,6 +55,10 @@ def trace(lines: Iterable[FloatArray], plane: Plane, reach_mm: float) -> Coverag
         placed = plane.pixel_from_mm(points_mm)
         if len(placed) == 1:
             _dot(draw, placed[0], width, bool(np.all((placed[0] >= low) & (placed[0] <= high))))
+            continue
+        if np.all((placed >= low) & (placed <= high)):
+            draw.line(np.rint(placed[:, 1::-1]).ravel().tolist(), 255, width)  # whole: no end has to be found
+            continue
         for first, last in itertools.pairwise(placed):
             ends = _clipped(first, last, low, high)
             if ends is not None:
