@@ -156,7 +156,10 @@ def _write_and_read_pyramid() -> None:
         writer.close()
         box = ((0, 0, 0), (4, _SIDE, _SIDE))
         for identity in (None, "warm"):  # straight from the shard, and through the cache
-            StoredArray(Path(folder) / "0", levels[0], values.dtype, identity).volume().read_box(*box)
+            volume = StoredArray(Path(folder) / "0", levels[0], values.dtype, identity).volume()
+            volume.read_box(*box)
+            with volume.hold_voxels(*box):
+                pass
 
 
 def _keep_frame() -> None:
@@ -190,7 +193,8 @@ def _code(uid: str, description: PixelDescription) -> None:
     described = replace(description, photometric_interpretation=encoded_photometric(description, uid))
     decode_frame(codestream, described, uid)
     if uid in _SCALABLE:
-        # By our kernels, whoever decodes whole frames.
+        # A second like the first is decoded by its plan; parts by our kernels, whoever decodes whole frames.
+        decode_frame(codestream, described, uid)
         decode_frame(codestream, described, uid, level=1)
 
 

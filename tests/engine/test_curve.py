@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from filmless.engine.geometry import Verdict, VolumeGeometry
@@ -11,6 +13,7 @@ from filmless.engine.render.request import RenderRequest
 from filmless.engine.render.sample import Cut, sample
 from filmless.engine.render.window import Window
 from filmless.engine.volume import ArrayLevel, Volume
+from filmless.kernels.voxels import voxels_of_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +148,10 @@ def test_a_vessel_along_the_curve_is_a_straight_bright_line(vessel, how):
 
 class PoisonedLevel(ArrayLevel):
     """Gives voxels of chunks that are not wanted values that no test volume holds."""
+
+    @contextmanager
+    def hold_voxels(self, start, stop, wanted=None):
+        yield voxels_of_array(self.read_box(start, stop, wanted))
 
     def read_box(self, start, stop, wanted=None):
         box = np.array(super().read_box(start, stop))

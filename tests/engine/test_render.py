@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from filmless.engine.render.sample import Cut, choose_level, sample
 from filmless.engine.render.window import PRESETS, Window, chosen_window
 from filmless.engine.volume import ArrayLevel, Volume
 from filmless.errors import FilmlessError, InvalidArgument, InvalidWindow, NotReformattable
+from filmless.kernels.voxels import voxels_of_array
 from filmless.kernels.window import window_linear
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -42,6 +44,10 @@ class PoisonedLevel(ArrayLevel):
     def __init__(self, values):
         super().__init__(values, (4, 8, 8))
         self.chunks_read = 0
+
+    @contextmanager
+    def hold_voxels(self, start, stop, wanted=None):
+        yield voxels_of_array(self.read_box(start, stop, wanted))
 
     def read_box(self, start, stop, wanted=None):
         assert all(0 <= a < b <= n for a, b, n in zip(start, stop, self.shape, strict=True))

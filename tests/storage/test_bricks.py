@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from filmless.errors import Damaged
 from filmless.kernels import blosc
+from filmless.kernels.voxels import BRICK_AT, WITHIN
 from filmless.storage import array as array_module
 from filmless.storage import bricks
 from filmless.storage.array import StoredArray
@@ -184,7 +185,87 @@ def test_damage_is_told_to_every_reader_and_never_kept(written, tmp_path, cache)
     for _ in range(2):
         with pytest.raises(Damaged, match="fails its checksum"):
             volume.read_box((0, 0, 0), volume.shape)
+        with pytest.raises(Damaged, match="fails its checksum"), volume.hold_voxels((0, 0, 0), volume.shape):
+            pass
     assert (made.used_bytes, made._pins.sum()) == (0, 0)
+
+
+def values_of(voxels):
+    """The values of a box held, by its tables alone."""
+    sums = voxels.z[:, None, None] + voxels.y[:, None] + voxels.x
+    return voxels.flat[voxels.firsts[sums >> BRICK_AT] + (sums & WITHIN)]
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([0, 8, 64, 800]), st.data())
+def test_voxels_are_held_where_the_cache_takes_them(written, slots, data):
+    made, volume = BrickCache(slots * SLOT_BYTES), volume_of(written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bricks, "shared", lambda: made)
+        for _ in range(6):
+            start, stop = box_of(data, volume.shape)
+            with volume.hold_voxels(start, stop) as voxels:
+                if voxels is not None:
+                    assert np.array_equal(values_of(voxels), part_of(written[2], start, stop))
+            assert slots < 800 or voxels is not None
+    assert not made._pins.any()
+
+
+def test_voxels_held_stay_while_others_turn_the_cache_over(written, cache):
+    made, volume = cache(48), volume_of(written)
+    with volume.hold_voxels((0, 0, 0), (5, 40, 40)) as voxels:
+        for number in range(20):
+            volume_of(written, number).read_box((30, 10, 20), (40, 30, 60))
+        assert made.evictions > 0
+        assert np.array_equal(values_of(voxels), part_of(written[2], (0, 0, 0), (5, 40, 40)))
+
+
+def test_chunks_that_are_not_wanted_are_not_decoded_for_a_hold(written, cache, decoded):
+    cache(800)
+    wanted = np.zeros((1, 4, 3), bool)
+    wanted[0, 1, 2] = True
+    with volume_of(written).hold_voxels((0, 0, 0), (10, 100, 90), wanted) as voxels:
+        assert np.array_equal(values_of(voxels)[:, 32:64, 64:], written[2][:10, 32:64, 64:90])
+    assert sum(decoded) == 1
+
+
+def test_chunks_that_are_not_stored_are_held_as_zeros(tmp_path, cache):
+    cache(800)
+    values = noisy(SHAPE)
+    values[..., 32:64, :] = 0
+    levels = planned(values)
+    write_levels(tmp_path, values, levels)
+    volume = StoredArray(tmp_path / "0", levels[0], values.dtype, "holed").volume()
+    with volume.hold_voxels((0, 0, 0), volume.shape) as voxels:
+        assert np.array_equal(values_of(voxels), values[0, 0])
+
+
+def test_blocks_that_cut_through_slices_are_no_bricks(tmp_path, cache):
+    cache(800)
+    values = noisy((1, 1, 40, 40, 20))
+    levels = planned(values)
+    write_levels(tmp_path, values, levels)
+    volume = StoredArray(tmp_path / "0", levels[0], values.dtype, "narrow").volume()
+    with volume.hold_voxels((0, 0, 0), volume.shape) as voxels:
+        assert voxels is None
+
+
+def test_many_threads_in_a_small_budget_hold_what_was_written(written, cache):
+    made, volume = cache(64), volume_of(written)
+    random = np.random.default_rng(7)
+    jobs = []
+    for _ in range(300):
+        start = [int(random.integers(0, n - 1)) for n in volume.shape]
+        jobs.append((start, [min(a + int(random.integers(1, 40)), n) for a, n in zip(start, volume.shape, strict=True)]))
+
+    def is_right(job):
+        with volume.hold_voxels(*map(tuple, job)) as voxels:
+            return voxels is None or np.array_equal(values_of(voxels), part_of(written[2], *job))
+
+    with ThreadPoolExecutor(8) as readers:
+        assert all(readers.map(is_right, jobs))
+    assert not made._pins.any()
+    assert len(made._free) * SLOT_BYTES + made.used_bytes == made.budget_bytes
 
 
 def _read_in_child(folder, level, queue):
