@@ -34,7 +34,7 @@ from ..storage.array import StoredArray
 from ..storage.bricks import cached_frames
 from ..storage.pyramid import PyramidWriter
 from ..storage.shape import plan_levels
-from .decode import decode_frame, decode_native_frame
+from .decode import decode_frame, decode_frames, decode_native_frame
 from .encode import ENCODERS, encode_frame, encoded_photometric
 from .instance import PixelDescription
 from .packing import Packing
@@ -193,8 +193,8 @@ def _code(uid: str, description: PixelDescription) -> None:
     described = replace(description, photometric_interpretation=encoded_photometric(description, uid))
     decode_frame(codestream, described, uid)
     if uid in _SCALABLE:
-        # A second like the first is decoded by its plan; parts by our kernels, whoever decodes whole frames.
-        decode_frame(codestream, described, uid)
+        # Side by side frames are decoded by a plan; parts by our kernels, whoever decodes whole frames.
+        decode_frames([codestream] * 2, described, uid)
         decode_frame(codestream, described, uid, level=1)
 
 
