@@ -92,17 +92,38 @@ def _shorten(low: Array, high: Array, limits: tuple[Any, Any], lows: Array, high
 
 @kernel
 def _spread(distances: Array) -> None:
-    """Look at the thirteen neighbours before each brick, then at the thirteen behind: exact for this distance."""
+    """Look at the thirteen neighbours before each brick, then at the thirteen behind: exact for this distance.
+
+    Row by row: of twelve of them the nearest is found in vector code, and then the one beside it in its row.
+    """
     Z, Y, X = distances.shape
+    near = np.full(X + 2, FARTHEST - 1, np.uint8)
     for direction in (1, -1):
-        for n in range(distances.size):
-            at = n if direction == 1 else distances.size - 1 - n
-            z, y, x = at // (Y * X), at // X % Y, at % X
-            nearest = np.int64(distances[z, y, x])
-            for neighbour in range(13):
-                other_z = z + direction * (neighbour // 9 - 1)
-                other_y = y + direction * (neighbour // 3 % 3 - 1)
-                other_x = x + direction * (neighbour % 3 - 1)
-                if 0 <= other_z < Z and 0 <= other_y < Y and 0 <= other_x < X:
-                    nearest = min(nearest, np.int64(distances[other_z, other_y, other_x]) + 1)
-            distances[z, y, x] = nearest
+        for n in range(Z * Y):
+            at = n if direction == 1 else Z * Y - 1 - n
+            z, y = at // Y, at % Y
+            near[:] = FARTHEST - 1
+            for other_y in range(max(y - 1, 0), min(y + 2, Y)):
+                if 0 <= z - direction < Z:
+                    _keep_least(distances[z - direction, other_y], near)
+            if 0 <= y - direction < Y:
+                _keep_least(distances[z, y - direction], near)
+            _step_along(distances[z, y], near, direction)
+
+
+@inlined
+def _keep_least(row: Array, near: Array) -> None:
+    for x in range(row.size):
+        near[x + 1] = min(near[x + 1], row[x])
+
+
+@inlined
+def _step_along(row: Array, near: Array, direction: int) -> None:
+    """Take the least of three neighbours in `near`, and of the one before in the row, one brick on."""
+    for x in range(row.size):
+        row[x] = min(row[x], np.uint8(min(near[x], near[x + 1], near[x + 2]) + 1))
+    before = np.int64(FARTHEST - 1)
+    for n in range(row.size):
+        x = n if direction == 1 else row.size - 1 - n
+        before = min(np.int64(row[x]), before + 1)
+        row[x] = before
