@@ -256,9 +256,8 @@ def test_many_threads_in_a_small_budget_hold_what_was_written(written, cache):
     jobs = []
     for _ in range(300):
         start = [int(random.integers(0, n - 1)) for n in volume.shape]
-        jobs.append(
-            (start, [min(a + int(random.integers(1, 40)), n) for a, n in zip(start, volume.shape, strict=True)])
-        )
+        stop = [min(a + int(random.integers(1, 40)), n) for a, n in zip(start, volume.shape, strict=True)]
+        jobs.append((start, stop))
 
     def is_right(job):
         with volume.hold_voxels(*map(tuple, job)) as voxels:
