@@ -50,8 +50,8 @@ _POWERS = ((0.0, 1.0, 0.0, 0.0), (-0.5, 0.0, 0.5, 0.0), (1.0, -2.5, 2.0, -0.5), 
 def _cubic_sum(_typing: Any, flat: Any, _places: Any, tz: Any, ty: Any, tx: Any) -> Any:
     """Weigh 64 voxels: four along x from each of 16 places in `flat` on; the caller proves that all are in the array.
 
-    As vectors of four along x: LLVM makes none of the plain loops. Fused where said, not where LLVM likes: the
-    same voxels give the same sample wherever they lie.
+    As vectors of four along x: LLVM makes none of the plain loops. Fused where said, not where LLVM likes: the same
+    voxels give the same sample wherever they lie.
     """
     kind = tz
 

@@ -1,7 +1,7 @@
 """Sample a volume along a line of equidistant points, trilinear or nearest: what `reslice` and `slab` are made of.
 
 The long loop runs over the steps where no index needs clamping (`positions.py`), without a check but whether the eight
-voxels about a sample lie in one brick; where they do not they are brought together first.
+voxels about a sample lie in one brick (`voxels.py`); where they do not each is looked up.
 
 Positions are rounded to the 2**-20th of a voxel (about 1e-6). A neighbour whose weight is then zero is not
 read at all: a plane through voxel centres reads one slice, and volumes filled only where a plane passes are

@@ -38,10 +38,9 @@ def reslice(
 ) -> Array:
     """Sample `volume` on a plane: pixel (r, c) lies at voxel index `origin + r * row_step + c * column_step`.
 
-    `volume` is (z, y, x), int8 to uint32, float32 or float64, or such voxels in bricks. The three vectors are
-    (z, y, x) in voxels, with voxel centres at integers;
-    up to half a voxel beyond the outermost centres the edge voxels are used, and
-    what lies further out is `background`. The result has `shape` (rows, columns), or is `out`: float32 for
+    `volume` is (z, y, x), int8 to uint32, float32 or float64, or such voxels in bricks. The three vectors are (z, y, x)
+    in voxels, with voxel centres at integers; up to half a voxel beyond the outermost centres the edge voxels are used,
+    and what lies further out is `background`. The result has `shape` (rows, columns), or is `out`: float32 for
     trilinear and cubic (`out` may be float64, for 32-bit integers and float64), the volume's dtype for nearest (ties
     go to the higher index).
 
