@@ -201,7 +201,10 @@ def _in_modality_units(values: Values, rescale: FloatArray) -> NDArray[np.float3
 
 def _has_room(dtype: np.dtype[np.generic], number: float) -> bool:
     """Whether a type can hold `number`, rounded."""
-    return dtype.kind == "f" or np.can_cast(np.min_scalar_type(round(number)), dtype)
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)  # type: ignore[type-var] # no other kind is left
+    return bool(limits.min <= round(number) <= limits.max)
 
 
 def _roomy(values: Values, number: float) -> Values:
