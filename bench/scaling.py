@@ -1,9 +1,11 @@
-"""How kernels for pictures use the machine: one thread against two, and their share of memory and arithmetic.
+"""How pictures use the machine: one thread against two, and what share of memory and arithmetic their kernels take.
 
     python bench/scaling.py
 
 Prints for each kernel the time on one thread, how many times as fast two threads are, the bytes of the cache lines that
-its voxels lie in over the measured rate of reading memory, and its multiply-adds over the measured rate of those.
+its voxels lie in over the measured rate of reading memory, and its multiply-adds over the measured rate of those. Then
+the same of whole pictures of a volume in memory, from the request to its pixels. Two threads are compared by the clock
+and, as other processes take some of that, by the processor's time of the thread that works longest.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
+import filmless
 import numpy as np
+from filmless.engine.geometry import Verdict, VolumeGeometry
+from filmless.engine.volume import ArrayLevel
 from filmless.kernels.jit import kernel
 from filmless.kernels.positions import Rows
 from filmless.kernels.reslice import reslice
 from filmless.kernels.slab import project_rows, project_slab
+from filmless.storage import pool
 
 SIDE, SHAPE, ROUNDS, LINE_BYTES = 512, (400, 512, 512), 15, 64
 BACKGROUND = -2000.0
@@ -116,13 +123,35 @@ def touched_bytes(job: Job, volume: np.ndarray) -> int:
     return len(lines) * LINE_BYTES
 
 
+def pictures(volume: np.ndarray) -> dict[str, Callable[[], object]]:
+    """Give whole pictures to make, on as many threads as the pool has."""
+    geometry = VolumeGeometry((0.0, 0.0, 0.0), ((0, 0, 1), (0, 1, 0), (1, 0, 0)), (1.0, 0.8, 0.8))
+    made = filmless.Volume([ArrayLevel(volume)], [(1, 1, 1)], geometry, Verdict(("uniform",), "in memory", {}))
+    look = {"normal": (1.0, 0.9, 0.8), "size": (SIDE, SIDE), "window": (500, 2000)}
+    rays = {"view": (0.3, 0.8, 0.2), "size": (SIDE, SIDE)}
+    return {
+        "oblique plane": partial(filmless.render, made, "oblique", **look),
+        "oblique plane, cubic": partial(filmless.render, made, "oblique", interpolation="cubic", **look),
+        "10 mm maximum slab": partial(filmless.render, made, "oblique", slab_mm=10.0, **look),
+        "maximum of every ray": partial(filmless.render_volume, made, window=(500, 2000), **rays),
+        "lit layers of colour": partial(filmless.render_volume, made, transfer="bone", **rays),
+    }
+
+
+def on_threads(count: int, run: Callable[[], object]) -> object:
+    pool.thread_count = lambda: count
+    return run()
+
+
 def main() -> None:
     volume = np.random.default_rng(0).integers(-1000, 2000, SHAPE, dtype=np.int16)
     wide = volume.reshape(-1).view(np.int64)
     a, b = np.ones(2048, np.float32), np.ones(2048, np.float32)
     read_s, add_s = fastest(lambda: _add(wide), lambda: _multiply_add(a, b, 2000))
     read_rate, add_rate = volume.nbytes / read_s, 2000 * a.size / add_s
-    print(f"reading memory {read_rate / 1e9:.1f} GB/s, multiply-adds {add_rate / 1e9:.1f} G/s, one thread")
+    print(f"reading memory {read_rate / 1e9:.1f} GB/s, multiply-adds {add_rate / 1e9:.1f} G/s, one thread\n")
+    print("| kernel | ms | ns a sample | two threads, clock | processor | of memory | of arithmetic |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     out = np.empty((SIDE, SIDE), np.float32)
     with ThreadPoolExecutor(2) as pool:
         for job in jobs(volume):
@@ -139,10 +168,13 @@ def main() -> None:
             memory = touched_bytes(job, volume) / read_rate / one_s
             arithmetic = len(job.points) * job.multiply_adds / add_rate / one_s
             print(
-                f"{job.name}: {one_s * 1e3:.2f} ms, {one_s / len(job.points) * 1e9:.1f} ns a sample; "
-                f"two threads {one_s / two_s:.2f} times as fast, {alone_s / shared_s:.2f} by processor time; "
-                f"{memory:.0%} of memory's rate, {arithmetic:.0%} of arithmetic's"
+                f"| {job.name} | {one_s * 1e3:.2f} | {one_s / len(job.points) * 1e9:.1f} | {one_s / two_s:.2f} "
+                f"| {alone_s / shared_s:.2f} | {memory:.0%} | {arithmetic:.0%} |"
             )
+    print("\n| whole picture | ms | two threads, clock |\n| --- | ---: | ---: |")
+    for name, draw in pictures(np.sort(volume, axis=0)).items():
+        one_s, two_s = fastest(partial(on_threads, 1, draw), partial(on_threads, 2, draw))
+        print(f"| {name} | {one_s * 1e3:.2f} | {one_s / two_s:.2f} |")
 
 
 if __name__ == "__main__":
