@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .calls import call4, call5, copy_bytes
+from .calls import WORDS_AT_ONCE, call4, call5, copy_bytes, split_words
 from .crc32c import crc32c_of_bytes
 from .jit import inlined, kernel
 
@@ -67,14 +67,6 @@ def _int32_at(source: Bytes, at: int) -> Any:
     for i in range(4):
         value |= np.int64(source[at + i]) << (8 * i)
     return value
-
-
-@inlined
-def _any_set(data: Bytes) -> bool:
-    for value in data:
-        if value != 0:
-            return True
-    return False
 
 
 @inlined
@@ -139,27 +131,41 @@ def _encode_stream(stream: Bytes, out: Bytes, compress: int, context: int) -> An
 
 
 @inlined
-def _encode_block(block: Bytes, item_bytes: int, is_split: bool, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
-    """Write one block's streams to `out`; give the bytes written."""
-    size = block.size
-    call4(native[1], item_bytes, size, block.ctypes.data, shuffled.ctypes.data)
-    if not is_split:
-        return _encode_stream(shuffled[:size], out, native[0], native[2])
-    used = _encode_stream(shuffled[: size // 2], out, native[0], native[3])
-    return used + _encode_stream(shuffled[size // 2 : size], out[used:], native[0], native[2])
+def _encode_block(block: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
+    """Write one block as one stream to `out`; give the bytes written."""
+    call4(native[1], item_bytes, block.size, block.ctypes.data, shuffled.ctypes.data)
+    return _encode_stream(shuffled[: block.size], out, native[0], native[2])
+
+
+@inlined
+def _encode_planes(low: Bytes, high: Bytes, is_split: bool, shuffled: Bytes, out: Bytes, native: Addresses) -> Any:
+    """Write one block of 16-bit items, of which these are the byte planes, to `out`; give the bytes written."""
+    if is_split:
+        used = _encode_stream(low, out, native[0], native[3])
+        return used + _encode_stream(high, out[used:], native[0], native[2])
+    shuffled[: low.size] = low
+    shuffled[low.size : 2 * low.size] = high
+    return _encode_stream(shuffled[: 2 * low.size], out, native[0], native[2])
 
 
 @inlined
 def _encode_chunk(chunk: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, native: Addresses) -> int:
-    """Write one Blosc1 chunk and its CRC to `out`; give the bytes written. `shuffled` is one block long."""
-    block_bytes = shuffled.size
+    """Write one Blosc1 chunk and its CRC to `out`; give the bytes written. `shuffled` is one block long.
+
+    A chunk of 16-bit items comes as its two byte planes, one behind the other.
+    """
+    block_bytes, half = shuffled.size, chunk.size // 2
     blocks = (chunk.size + block_bytes - 1) // block_bytes
     is_split = _is_split(item_bytes, block_bytes)
     at = HEADER_BYTES + 4 * blocks
     for b in range(blocks):
         _put_int32(out, HEADER_BYTES + 4 * b, at)
-        block = chunk[b * block_bytes : min((b + 1) * block_bytes, chunk.size)]
-        at += _encode_block(block, item_bytes, is_split and block.size == block_bytes, shuffled, out[at:], native)
+        first, last = b * block_bytes, min((b + 1) * block_bytes, chunk.size)
+        if item_bytes == 2:
+            low, high = chunk[first // 2 : last // 2], chunk[half + first // 2 : half + last // 2]
+            at += _encode_planes(low, high, is_split and last - first == block_bytes, shuffled, out[at:], native)
+        else:
+            at += _encode_block(chunk[first:last], item_bytes, shuffled, out[at:], native)
     out[0], out[1] = 2, 1
     out[2] = _FORMAT_ZSTD | (0 if is_split else _FLAG_UNSPLIT) | (_FLAG_SHUFFLE if item_bytes > 1 else 0)
     out[3] = item_bytes
@@ -168,6 +174,38 @@ def _encode_chunk(chunk: Bytes, item_bytes: int, shuffled: Bytes, out: Bytes, na
     _put_int32(out, 12, at)
     _put_int32(out, at, crc32c_of_bytes(out[:at]))
     return at + CRC_BYTES
+
+
+@inlined
+def _gather(slab: Bytes, y0: int, x0: int, rows: int, columns: int, chunk_y: int, row_bytes: int, chunk: Bytes) -> None:
+    """Copy the rows of a chunk, so many of so many bytes, that begin at y0 and byte x0 of each slice of a slab."""
+    depth, height, width = slab.shape
+    for z in range(depth):
+        for y in range(rows):
+            source = slab.ctypes.data + (z * height + y0 + y) * width + x0
+            copy_bytes(chunk.ctypes.data + (z * chunk_y + y) * row_bytes, source, columns)
+
+
+@inlined
+def _gather_planes(
+    slab: Bytes, y0: int, x0: int, rows: int, columns: int, chunk_y: int, row_bytes: int, chunk: Bytes
+) -> None:
+    """Do as `_gather` with 16-bit items, whose low bytes come first and whose high bytes behind them all."""
+    depth, height, width = slab.shape
+    plane_bytes, steps = chunk.size // 2, columns // (2 * WORDS_AT_ONCE)
+    for z in range(depth):
+        for y in range(rows):
+            source = slab.ctypes.data + (z * height + y0 + y) * width + x0
+            low = chunk.ctypes.data + (z * chunk_y + y) * row_bytes // 2
+            if columns == 2 * WORDS_AT_ONCE:  # a cube's row: the loop for any takes twice as long
+                split_words(low, low + plane_bytes, source)
+                continue
+            for step in range(steps):
+                word = step * WORDS_AT_ONCE
+                split_words(low + word, low + plane_bytes + word, source + 2 * word)
+            for word in range(steps * WORDS_AT_ONCE, columns // 2):
+                copy_bytes(low + word, source + 2 * word, 1)
+                copy_bytes(low + plane_bytes + word, source + 2 * word + 1, 1)
 
 
 @kernel
@@ -199,12 +237,12 @@ def encode_chunks(
         rows, columns = min(chunk_y, height - y0), min(row_bytes, width - x0)
         if depth < chunk_z or rows < chunk_y or columns < row_bytes:
             chunk[:] = 0
-        for z in range(depth):
-            for y in range(rows):
-                target = chunk.ctypes.data + (z * chunk_y + y) * row_bytes
-                source = slab.ctypes.data + (z * height + y0 + y) * width + x0
-                copy_bytes(target, source, columns)
-        used = _encode_chunk(chunk, item_bytes, shuffled, out[at:], native) if _any_set(chunk) else 0
+        if item_bytes == 2:
+            _gather_planes(slab, y0, x0, rows, columns, chunk_y, row_bytes, chunk)
+        else:
+            _gather(slab, y0, x0, rows, columns, chunk_y, row_bytes, chunk)
+        is_zero = chunk[0] == 0 and _is_one_byte(chunk)
+        used = 0 if is_zero else _encode_chunk(chunk, item_bytes, shuffled, out[at:], native)
         lengths[index - first] = used
         at += used
     return at

@@ -52,3 +52,25 @@ def copy_bytes(_typing: Any, _target: Any, _source: Any, _count: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 3), generate
+
+
+WORDS_AT_ONCE = 32
+
+
+@intrinsic  # type: ignore[untyped-decorator] # Numba ships no types
+def split_words(_typing: Any, _low: Any, _high: Any, _source: Any) -> Any:
+    """Copy the low and the high bytes of `WORDS_AT_ONCE` words of 16 bits to two addresses.
+
+    As a loop over arrays of bytes it would first ask, for each row of a chunk, whether they overlap.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        words, octets = (ir.VectorType(ir.IntType(bits), WORDS_AT_ONCE) for bits in (16, 8))
+        low, high = (builder.inttoptr(address, octets.as_pointer()) for address in arguments[:2])
+        loaded = builder.load(builder.inttoptr(arguments[2], words.as_pointer()), align=2)
+        eight = ir.Constant(words, [8] * WORDS_AT_ONCE)
+        builder.store(builder.trunc(loaded, octets), low, align=1)
+        builder.store(builder.trunc(builder.lshr(loaded, eight), octets), high, align=1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate
