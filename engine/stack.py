@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, lru_cache
 from io import BytesIO
 
@@ -27,7 +26,7 @@ from .render.tables import read_header
 from .render.window import WindowChoice, header_window, preset_called
 from .transfer_syntax import TRANSFER_SYNTAXES
 from .video import decode_video_frame
-from .volume import Box, LevelArray, Volume
+from .volume import Box, FrameLevel, LevelArray, Volume
 
 _KEPT_HEADERS = 32
 _KEPT_SOFTCOPIES = 1024
@@ -265,7 +264,7 @@ class Stack:
         return pixels if len(pixels) == frame_bytes else None
 
 
-class _DecodedLevel:
+class _DecodedLevel(FrameLevel):
     """The slices of one time point whose codestreams are decoded when they are read."""
 
     def __init__(self, stack: Stack, time: int) -> None:
@@ -275,15 +274,6 @@ class _DecodedLevel:
         self.shape = (stack.record.shape[1], rows, columns)
         self.chunk_shape = (1, rows, columns)
         self.dtype = np.dtype(stack.record.dtype)
-
-    def brick_ranges(self) -> None:
-        """Know none before the slices are decoded."""
-
-    def hold_voxels(
-        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
-    ) -> AbstractContextManager[None]:
-        """Hold none for kernels: `read_box` reads them."""
-        return nullcontext()
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`; slices that are not wanted are not decoded."""

@@ -6,7 +6,7 @@ Rendering reads it through `LevelArray`: whether voxels come from an archive or 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from types import EllipsisType
@@ -77,6 +77,19 @@ class LevelArray(Protocol):
     def brick_ranges(self) -> tuple[Values, Values] | None:
         """Give the least and greatest value of each brick (`kernels.ranges`), or None where they are not known."""
         ...
+
+
+class FrameLevel:
+    """What all levels have in common whose slices are frames, decoded when they are looked at."""
+
+    def brick_ranges(self) -> None:
+        """Know none before the slices are decoded."""
+
+    def hold_voxels(
+        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold none: `read_box` decodes them."""
+        return nullcontext()
 
 
 class ArrayLevel:

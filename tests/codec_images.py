@@ -44,3 +44,22 @@ def images(draw, dtypes):
     precision = min(precision, 8 * dtype.itemsize)
     shape, kind, seed = draw(shapes()), draw(st.sampled_from(KINDS)), draw(st.integers(0, 1 << 20))
     return picture(kind, shape, precision, seed).astype(dtype)
+
+
+def damaged(codestream, data):
+    """Give a codestream with bits flipped and bytes set, inserted, taken out or copied, as hypothesis draws them."""
+    coded = bytearray(codestream)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(coded) - 1))
+        kind = data.draw(st.sampled_from(["flip", "set", "insert", "drop", "splice"]))
+        if kind == "flip":
+            coded[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif kind == "set":
+            coded[at] = data.draw(st.sampled_from([0, 1, 0x7F, 0xFF, 0xD0, 0xDA]))
+        elif kind == "insert":
+            coded[at:at] = data.draw(st.binary(max_size=4))
+        elif kind == "drop":
+            del coded[at : at + data.draw(st.integers(1, 9))]
+        else:
+            coded[at:at] = coded[data.draw(st.integers(0, len(coded) - 1)) :][:64]
+    return bytes(coded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -22,7 +21,7 @@ from ..render.label_choice import Style
 from ..render.palette import read_palette
 from ..render.sample import Cut, sample
 from ..render.window import Window
-from ..volume import Box, Volume
+from ..volume import Box, FrameLevel, Volume
 from .lattice import Lattice, lay_frames
 from .segment import Coverage, Segment, palette_color
 from .space import Cover
@@ -150,7 +149,7 @@ class Segmentation:
                 yield segment, covered
 
 
-class _FramesLevel:
+class _FramesLevel(FrameLevel):
     """Frames of one lattice as slices of a volume; where no frame is stored there is nothing."""
 
     def __init__(self, lattice: Lattice, shape: tuple[int, int], read: FrameReader, only: int | None) -> None:
@@ -161,15 +160,6 @@ class _FramesLevel:
         self.chunk_shape: Box = (1, *self.shape[1:])
         stored = lattice.frames[lattice.frames >= 0]
         self.dtype = np.dtype(np.uint8) if only is not None else read(int(stored[0])).dtype
-
-    def brick_ranges(self) -> None:
-        """Know none: frames are read when they are seen."""
-
-    def hold_voxels(
-        self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None
-    ) -> AbstractContextManager[None]:
-        """Hold none for kernels: `read_box` reads them."""
-        return nullcontext()
 
     def read_box(self, start: Box, stop: Box, wanted: NDArray[np.bool_] | None = None) -> NDArray[np.generic]:
         """Read the voxels from `start` up to `stop`; frames that are not wanted are not read."""
