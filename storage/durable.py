@@ -149,13 +149,17 @@ class HashedFile:
         return offset
 
     def _write(self, pieces: Sequence[bytes | memoryview]) -> None:
-        written = os.writev(self._file.fileno(), pieces)
-        for piece in pieces:
-            self._digest.update(piece)
-            self.size_bytes += len(piece)
-            if written < len(piece):  # a call writes 2 GiB at most, or less where a signal comes
-                write_all(self._file.fileno(), memoryview(piece)[written:])
-            written = max(written - len(piece), 0)
+        try:
+            written = os.writev(self._file.fileno(), pieces)
+            for piece in pieces:
+                self._digest.update(piece)
+                self.size_bytes += len(piece)
+                if written < len(piece):  # a call writes 2 GiB at most, or less where a signal comes
+                    write_all(self._file.fileno(), memoryview(piece)[written:])
+                written = max(written - len(piece), 0)
+        except OSError as problem:
+            problem.filename = problem.filename or str(self.path)  # whose disk is full, say
+            raise
 
     def close(self) -> str:
         """Finish the file; give its SHA-256 as hexadecimal digits."""

@@ -432,7 +432,13 @@ class TestCommand:
 
     def test_an_interrupt_says_that_the_work_can_go_on(self, tmp_path):
         command = [FILMLESS, "demo", "-o", tmp_path / "demo", "--slices", "400", "--size", "256"]
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        )
         while started.poll() is None and not (tmp_path / "demo").exists():
             time.sleep(0.02)
         started.send_signal(signal.SIGINT)

@@ -16,6 +16,7 @@ from filmless.engine import stack as stacks
 from filmless.engine.archive import open_archive
 from filmless.engine.encode import encode_frame
 from filmless.errors import Damaged
+from filmless.storage import bricks
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
 
 FRAMES = np.random.default_rng(8).integers(0, 4096, (4, 9, 11)).astype(np.uint16)
@@ -131,6 +132,7 @@ def test_a_flipped_bit_is_met_by_its_own_frame_alone(archive, tmp_path, case):
     data = bytearray(pack.read_bytes())
     data[data.index(CODED[2][20:]) + 5] ^= 1
     pack.write_bytes(data)
+    bricks.shared.cache_clear()  # it may know the frames from an archive of the same file, made in the same second
 
     stack = only(archive).stack()
 
